@@ -1,0 +1,20 @@
+/*
+ * limits.h - a limit on every count and size that comes from outside, with its reason
+ *
+ * The same figures stand in sql/functions where the server checks them.
+ */
+#ifndef PAWL_BASE_LIMITS_H
+#define PAWL_BASE_LIMITS_H
+
+#define LIMIT_NAME 255            /* kind, queue, key: fits an index entry and a page */
+#define LIMIT_JSON (1024 * 1024)  /* args, result: a job is no file store */
+#define LIMIT_LOG_LINE (8 * 1024) /* a log line: a page of PostgreSQL */
+#define LIMIT_ERROR_TEXT (64 * 1024) /* an error text: a stack trace fits */
+#define LIMIT_EXECUTORS 1024         /* threads of one worker */
+#define LIMIT_QUEUES 64   /* queues of one worker: each is walked by a claim */
+#define LIMIT_KINDS 256   /* handlers of one worker */
+#define LIMIT_CLAIM 1000  /* jobs of one claim: the batch that measured best */
+#define LIMIT_SETTLE 1000 /* jobs of one settle: likewise */
+#define LIMIT_PUSH 1000   /* jobs of one push_many that the library sends */
+
+#endif

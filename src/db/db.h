@@ -1,0 +1,144 @@
+/*
+ * db.h - one connection to PostgreSQL, its transactions, and what it answers
+ *
+ * Representation.  A db is one connection, with a role ("claim", "settle", "keep", ...)
+ * and the thread that opened it, for life: each use asserts that thread, in release
+ * builds too, because libpq is not instrumented and no sanitizer would see it.  Inside,
+ * the socket is non-blocking; every wait has a deadline on CLOCK_BOOTTIME, so that a
+ * silent server costs a bounded time.  client_encoding is UTF8; application_name is
+ * "pawl <role> <label>".
+ *
+ * Transactions.  db_begin is the one place that begins a transaction: READ COMMITTED,
+ * READ WRITE, with lock_timeout, statement_timeout and
+ * idle_in_transaction_session_timeout local to it, sent in one round trip with the
+ * first statement.  db_commit asks for the transaction id first; a COMMIT without an
+ * answer is asked for over a new connection by pg_xact_status.  Nothing depends on
+ * session state: it works through a pooler in transaction mode.
+ *
+ * Failure.  A statement's failure rolls the transaction back before the call returns.
+ * A connection whose state is in doubt is closed at once; the next use opens it anew
+ * (db_run does so with backoff).  SQLSTATEs are classed in db/sqlstate.c alone.
+ */
+#ifndef PAWL_DB_DB_H
+#define PAWL_DB_DB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pawl.h"
+
+typedef struct db db;
+typedef struct db_result db_result;
+
+typedef struct db_limits
+{
+	int lock_timeout_ms;      /* of each wait for a lock */
+	int statement_timeout_ms; /* of each statement */
+	int idle_timeout_ms;      /* idle in transaction */
+} db_limits;
+
+/* 5 s, 30 s, 10 s */
+extern const db_limits DB_LIMITS_DEFAULT;
+
+/*
+ * Prepare a connection: copies its arguments, checks conninfo, opens nothing yet
+ * (ERR_ARGUMENT when libpq cannot parse it).  The thread that first uses it owns it.
+ */
+PAWL_CHECK pawl_status db_new(const char *conninfo, const char *role, const char *label,
+                              db **ret_db, pawl_error *error);
+void db_free(db *db); /* closes it; by its owner, or by anybody after the owner ended */
+
+/* Open it now unless it is open.  ERR_CONNECT. */
+PAWL_CHECK pawl_status db_open(db *db, pawl_error *error);
+void db_close(db *db);
+bool db_is_open(const db *db);
+int db_backend_pid(const db *db);    /* 0 when closed */
+int db_server_version(const db *db); /* 150018; 0 when closed */
+
+/*
+ * Parameters of one statement, in text format.  Begin with DB_PARAMS_INIT; values are
+ * appended in order; arrays are built element by element.  Memory failure shows at
+ * db_exec.  Freed by db_params_free or auto_params.
+ */
+typedef struct db_params db_params;
+db_params *db_params_new(void);
+void db_params_free(db_params *params);
+void db_params_clear(db_params *params);
+void db_param_text(db_params *params, const char *text); /* NULL: SQL NULL */
+void db_param_int(db_params *params, int64_t value);
+void db_param_bool(db_params *params, bool value);
+void db_param_null(db_params *params);
+
+/* Arrays: open, add any number, close.  Text is quoted as an array element. */
+void db_param_array_begin(db_params *params);
+void db_param_array_text(db_params *params, const char *text); /* NULL: SQL NULL */
+void db_param_array_int(db_params *params, int64_t value);
+void db_param_array_end(db_params *params);
+
+void db_params_cleanup(db_params **params);
+#define auto_params __attribute__((cleanup(db_params_cleanup))) db_params
+
+/* ------------------------------------------------------------ transactions ------- */
+
+/*
+ * One statement in one transaction, tried again on transient errors and lost
+ * connections, with jitter, outside the failed transaction, until deadline_ms
+ * (CLOCK_BOOTTIME).  What the verbs use.  idempotent false: a lost connection before
+ * COMMIT was sent is still tried again (nothing was done); an unknown COMMIT never is.
+ * ret_result may be NULL.
+ */
+PAWL_CHECK pawl_status db_run(db *db, const db_limits *limits, int64_t deadline_ms,
+                              const char *sql, const db_params *params,
+                              db_result **ret_result, pawl_error *error);
+
+/* The same, once: no retry. */
+PAWL_CHECK pawl_status db_run_once(db *db, const db_limits *limits, const char *sql,
+                                   const db_params *params, db_result **ret_result,
+                                   pawl_error *error);
+
+/*
+ * Several statements in one transaction.  After a failed db_exec the transaction is
+ * rolled back already; auto_txn rolls back what was not committed.
+ */
+typedef struct db_txn
+{
+	db *db;
+} db_txn;
+PAWL_CHECK pawl_status db_begin(db *db, const db_limits *limits, db_txn *ret_txn,
+                                pawl_error *error);
+PAWL_CHECK pawl_status db_exec(db_txn *txn, const char *sql, const db_params *params,
+                               db_result **ret_result, pawl_error *error);
+/* Several statements as one simple query, without parameters: migrations. */
+PAWL_CHECK pawl_status db_exec_script(db_txn *txn, const char *sql, pawl_error *error);
+PAWL_CHECK pawl_status db_commit(db_txn *txn, pawl_error *error);
+void db_rollback(db_txn *txn);
+#define auto_txn __attribute__((cleanup(db_rollback))) db_txn
+
+/* ------------------------------------------------------------ results ------------ */
+
+int db_rows(const db_result *result);
+bool db_is_null(const db_result *result, int row, int column);
+const char *db_text(const db_result *result, int row, int column); /* "" for NULL */
+int64_t db_int(const db_result *result, int row, int column);      /* 0 for NULL */
+bool db_bool(const db_result *result, int row, int column);
+int db_columns(const db_result *result);
+const char *db_column_name(const db_result *result, int column);
+void db_result_free(db_result *result);
+void db_result_cleanup(db_result **result);
+#define auto_result __attribute__((cleanup(db_result_cleanup))) db_result
+
+/* ------------------------------------------------------------ notifications ------ */
+
+/* LISTEN on a channel: an accelerator; lost with the connection, renewed at reopening. */
+PAWL_CHECK pawl_status db_listen(db *db, const char *channel, pawl_error *error);
+
+/*
+ * Wait until a notification comes (ret_notified true), wake_fd becomes readable, or
+ * deadline_ms.  wake_fd may be -1.  A lost connection ends the wait with OK: the next
+ * use reopens it.  On a connection that is closed it waits for wake_fd alone.
+ */
+PAWL_CHECK pawl_status db_wait(db *db, int wake_fd, int64_t deadline_ms,
+                               bool *ret_notified, pawl_error *error);
+
+#endif
