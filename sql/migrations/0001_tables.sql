@@ -1,0 +1,165 @@
+-- 0001: the tables of jobs, workers and logs
+--
+-- A job's state is the table that its row is in: ready, scheduled, running or outcome.
+-- Rows of ready, scheduled and running are inserted and deleted, never updated; a
+-- transition is one statement that deletes from one and inserts into another.  Nothing
+-- on the hot path updates a row, and no foreign key points at a job.
+--
+-- Every table carries shard (0 on a single PostgreSQL) in its primary key.  All sequences
+-- have CACHE 1: a cached one goes backwards between sessions, and with it fences,
+-- positions and the order of jobs.  Columns stand widest first, so that no padding is
+-- stored.
+
+CREATE SEQUENCE pawl.job_id AS bigint CACHE 1;
+CREATE SEQUENCE pawl.fence AS bigint CACHE 1;
+CREATE SEQUENCE pawl.pos AS bigint CACHE 1;
+CREATE SEQUENCE pawl.attempt_id AS bigint CACHE 1;
+CREATE SEQUENCE pawl.log_id AS bigint CACHE 1;
+
+CREATE TYPE pawl.terminal_state AS ENUM ('succeeded', 'failed', 'cancelled');
+CREATE TYPE pawl.log_level AS ENUM ('debug', 'info', 'warn', 'error');
+
+-- What was pushed; immutable.  NULL in max_attempts and timeout means the default.
+-- Partitions of ten million ids each are attached by pawl.extend_partitions.
+CREATE TABLE pawl.job (
+	id bigint NOT NULL,
+	pushed_at timestamptz NOT NULL,
+	run_at timestamptz,
+	timeout interval,
+	max_attempts int,
+	priority smallint NOT NULL,
+	shard smallint NOT NULL DEFAULT 0,
+	queue text COLLATE "C" NOT NULL,
+	kind text COLLATE "C" NOT NULL,
+	args jsonb NOT NULL,
+	meta jsonb,
+	PRIMARY KEY (id, shard)
+) PARTITION BY RANGE (id);
+
+-- Due and unclaimed.  pos is drawn when the row is inserted, after its transaction has
+-- an xid.
+CREATE TABLE pawl.ready (
+	job_id bigint NOT NULL,
+	pos bigint NOT NULL DEFAULT nextval('pawl.pos'),
+	attempt int NOT NULL DEFAULT 0,
+	failures int NOT NULL DEFAULT 0,
+	crashes smallint NOT NULL DEFAULT 0,
+	priority smallint NOT NULL,
+	shard smallint NOT NULL DEFAULT 0,
+	queue text COLLATE "C" NOT NULL,
+	kind text COLLATE "C" NOT NULL,
+	PRIMARY KEY (job_id, shard)
+);
+CREATE INDEX ready_walk ON pawl.ready (shard, queue, priority, pos);
+CREATE INDEX ready_suspect ON pawl.ready (shard, queue, priority, pos) WHERE crashes > 0;
+
+-- Due later: delayed, backing off, snoozed.
+CREATE TABLE pawl.scheduled (
+	job_id bigint NOT NULL,
+	due timestamptz NOT NULL,
+	attempt int NOT NULL DEFAULT 0,
+	failures int NOT NULL DEFAULT 0,
+	crashes smallint NOT NULL DEFAULT 0,
+	priority smallint NOT NULL,
+	shard smallint NOT NULL DEFAULT 0,
+	queue text COLLATE "C" NOT NULL,
+	kind text COLLATE "C" NOT NULL,
+	PRIMARY KEY (job_id, shard)
+);
+CREATE INDEX scheduled_due ON pawl.scheduled (shard, due);
+
+-- Claimed.  A row whose worker has no row in pawl.worker is an orphan.
+CREATE TABLE pawl.running (
+	job_id bigint NOT NULL,
+	fence bigint NOT NULL,
+	started_at timestamptz NOT NULL,
+	worker uuid NOT NULL,
+	attempt int NOT NULL,
+	failures int NOT NULL,
+	crashes smallint NOT NULL,
+	shard smallint NOT NULL DEFAULT 0,
+	PRIMARY KEY (job_id, shard)
+);
+
+-- Terminal.  Insert only; an operator's retry alone deletes.
+CREATE TABLE pawl.outcome (
+	job_id bigint NOT NULL,
+	fence bigint,
+	started_at timestamptz,
+	finished_at timestamptz NOT NULL,
+	worker uuid,
+	attempt int NOT NULL,
+	state pawl.terminal_state NOT NULL,
+	shard smallint NOT NULL DEFAULT 0,
+	result jsonb,
+	error text,
+	PRIMARY KEY (job_id, shard)
+) PARTITION BY RANGE (job_id);
+CREATE INDEX outcome_unsuccessful ON pawl.outcome (shard, state, job_id)
+	WHERE state <> 'succeeded';
+
+-- Each unsuccessful attempt, and what an operator's retry replaced.  Insert only.
+CREATE TABLE pawl.attempt (
+	job_id bigint NOT NULL,
+	id bigint NOT NULL DEFAULT nextval('pawl.attempt_id'),
+	fence bigint,
+	started_at timestamptz,
+	ended_at timestamptz NOT NULL,
+	worker uuid,
+	attempt int NOT NULL,
+	shard smallint NOT NULL DEFAULT 0,
+	category text COLLATE "C" NOT NULL
+		CHECK (category IN ('error', 'timeout', 'crash', 'cancelled', 'operator')),
+	error text,
+	detail jsonb,
+	PRIMARY KEY (job_id, id, shard)
+);
+CREATE INDEX attempt_worker ON pawl.attempt (worker, ended_at)
+	WHERE category IN ('crash', 'cancelled');
+
+-- One process that executes jobs, and its lease.  Single-row writes; the heartbeat is a
+-- HOT update.
+CREATE TABLE pawl.worker (
+	id uuid NOT NULL,
+	lease interval NOT NULL,
+	started_at timestamptz NOT NULL,
+	expires_at timestamptz NOT NULL,
+	shard smallint NOT NULL DEFAULT 0,
+	name text NOT NULL,
+	queues text[] COLLATE "C",
+	kinds text[] COLLATE "C",
+	PRIMARY KEY (id, shard)
+) WITH (fillfactor = 50);
+
+-- Lines of jobs' logs.  Insert only; partitions of a day each are attached by
+-- pawl.extend_partitions.
+CREATE TABLE pawl.log (
+	id bigint NOT NULL DEFAULT nextval('pawl.log_id'),
+	job_id bigint NOT NULL,
+	fence bigint,
+	at timestamptz NOT NULL,
+	level pawl.log_level NOT NULL,
+	shard smallint NOT NULL DEFAULT 0,
+	message text NOT NULL,
+	context jsonb,
+	PRIMARY KEY (job_id, id, at, shard)
+) PARTITION BY RANGE (at);
+
+-- Settings of a queue; a queue without a row has the defaults.
+CREATE TABLE pawl.queue (
+	name text COLLATE "C" NOT NULL,
+	paused boolean NOT NULL DEFAULT false,
+	shard smallint NOT NULL DEFAULT 0,
+	PRIMARY KEY (name, shard)
+);
+
+-- The fleet's duties, each held by one worker at a time through a lease.  A duty done
+-- by two is harmless: the lease saves work, nothing rests on it.
+CREATE TABLE pawl.upkeep (
+	duty text COLLATE "C" NOT NULL,
+	worker uuid,
+	expires_at timestamptz NOT NULL DEFAULT '-infinity',
+	shard smallint NOT NULL DEFAULT 0,
+	PRIMARY KEY (duty, shard)
+) WITH (fillfactor = 50);
+INSERT INTO pawl.upkeep (duty) VALUES ('recover'), ('promote'), ('partitions');

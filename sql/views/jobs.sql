@@ -1,0 +1,37 @@
+-- jobs: every job with its state, which is derived from the table that its row is in
+--
+-- A lookup by id reads each table by its primary key.  Never counts.
+CREATE OR REPLACE VIEW pawl.jobs AS
+SELECT j.id,
+	CASE
+		WHEN o.job_id IS NOT NULL THEN o.state::text
+		WHEN x.job_id IS NOT NULL THEN 'running'
+		WHEN r.job_id IS NOT NULL THEN 'ready'
+		WHEN s.job_id IS NOT NULL THEN 'scheduled'
+	END AS state,
+	j.kind,
+	j.queue,
+	j.priority,
+	j.args,
+	j.meta,
+	j.pushed_at,
+	coalesce(s.due, j.run_at) AS run_at,
+	coalesce(o.attempt, x.attempt, r.attempt, s.attempt) AS attempt,
+	coalesce(x.failures, r.failures, s.failures) AS failures,
+	coalesce(x.crashes, r.crashes, s.crashes) AS crashes,
+	coalesce(j.max_attempts, 20) AS max_attempts,
+	coalesce(j.timeout, interval '15 min') AS timeout,
+	coalesce(o.worker, x.worker) AS worker,
+	coalesce(o.fence, x.fence) AS fence,
+	coalesce(o.started_at, x.started_at) AS started_at,
+	o.finished_at,
+	CASE WHEN coalesce(j.timeout, interval '15 min') > interval '0'
+		THEN x.started_at + coalesce(j.timeout, interval '15 min') END AS deadline_at,
+	o.result,
+	o.error
+FROM pawl.job j
+LEFT JOIN pawl.ready r ON r.job_id = j.id AND r.shard = j.shard
+LEFT JOIN pawl.scheduled s ON s.job_id = j.id AND s.shard = j.shard
+LEFT JOIN pawl.running x ON x.job_id = j.id AND x.shard = j.shard
+LEFT JOIN pawl.outcome o ON o.job_id = j.id AND o.shard = j.shard
+WHERE j.shard = 0;
