@@ -1,0 +1,318 @@
+/*
+ * guard.c - the program's side of the guard
+ *
+ * Forks it, tells it what runs, and forks another when it has died.  One mutex covers
+ * everything in struct guard: a message and the table change together, so that a new
+ * guard is told exactly what an old one knew.  Lock order: nothing is locked inside.
+ */
+#include "handler/guard.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/random.h"
+#include "handler/guard_process.h"
+
+#define SEND_PATIENCE_MS 5000  /* a guard that reads nothing for so long is replaced */
+#define FREE_PATIENCE_MS 15000 /* its own patience with a server, and some */
+
+typedef struct registration
+{
+	pid_t pid;
+	guard_ending ending;
+} registration;
+
+struct guard
+{
+	pthread_mutex_t mutex;
+	pid_t pid;   /* 0: there is none */
+	int process; /* its pidfd */
+	int socket;
+	int epoll; /* what guard_fd answers: holds the present pidfd */
+	char token[33];
+	registration held[LIMIT_GUARDED];
+	int count;
+};
+
+static void
+unlock(pthread_mutex_t **mutex)
+{
+	pthread_mutex_unlock(*mutex);
+}
+
+#define auto_unlock __attribute__((cleanup(unlock))) pthread_mutex_t
+
+static pthread_mutex_t *
+lock(guard *g)
+{
+	int failed = pthread_mutex_lock(&g->mutex);
+
+	assert(failed == 0);
+	(void) failed;
+	return &g->mutex;
+}
+
+static bool
+is_alive_locked(const guard *g)
+{
+	struct pollfd fd = {.fd = g->process, .events = POLLIN};
+
+	return g->pid != 0 && poll(&fd, 1, 0) == 0;
+}
+
+/*
+ * Forget the guard.  It is killed before its socket is closed: one that only hung
+ * would take the closed socket for our end.
+ */
+static void
+discard_locked(guard *g)
+{
+	if (g->pid == 0)
+		return;
+	(void) pidfd_send_signal(g->process, SIGKILL, NULL, 0);
+	waitpid(g->pid, NULL, 0);
+	epoll_ctl(g->epoll, EPOLL_CTL_DEL, g->process, NULL);
+	close(g->process);
+	close(g->socket);
+	g->pid = 0;
+	g->process = g->socket = -1;
+}
+
+/* Fork with every signal blocked: no handler of the program's runs in the guard. */
+static pid_t
+fork_guard(const guard *g, int socket)
+{
+	pid_t program = getpid();
+	sigset_t all, before;
+	pid_t pid;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	pid = fork();
+	if (pid == 0)
+		guard_process_run(socket, program, g->token);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return pid;
+}
+
+/* False: the guard does not read, or is gone. */
+static bool
+send_locked(const guard *g, const guard_message *message)
+{
+	int64_t deadline_ms = clock_ms() + SEND_PATIENCE_MS;
+	struct pollfd fd = {.fd = g->socket, .events = POLLOUT};
+
+	while (send(g->socket, message, sizeof(*message), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+	{
+		if (errno != EAGAIN && errno != EINTR)
+			return false;
+		if (poll(&fd, 1, clock_poll_ms(deadline_ms)) == 0)
+			return false;
+	}
+	return true;
+}
+
+static bool
+send_hold_locked(const guard *g, const registration *held)
+{
+	guard_message message = {GUARD_HOLD, held->pid, (int32_t) held->ending};
+
+	return send_locked(g, &message);
+}
+
+/* A new guard that knows everything held. */
+static pawl_status
+spawn_locked(guard *g, pawl_error *error)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+	int ends[2];
+
+	assert(g->pid == 0);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+		return error_set(error, PAWL_ERR_SYSTEM,
+		                 "could not create the guard's socket: %s", strerror(errno));
+	g->pid = fork_guard(g, ends[1]);
+	close(ends[1]);
+	g->socket = ends[0];
+	g->process = g->pid > 0 ? pidfd_open(g->pid, 0) : -1;
+	if (g->process < 0)
+	{
+		int code = errno;
+
+		close(g->socket); /* its end of messages: it ends itself */
+		g->pid = 0;
+		return error_set(error, PAWL_ERR_SYSTEM, "could not start the guard: %s",
+		                 strerror(code));
+	}
+	(void) epoll_ctl(g->epoll, EPOLL_CTL_ADD, g->process, &event);
+	for (int i = 0; i < g->count; i++)
+	{
+		if (send_hold_locked(g, &g->held[i]))
+			continue;
+		discard_locked(g);
+		return error_set(error, PAWL_ERR_SYSTEM, "the guard does not answer");
+	}
+	return PAWL_OK;
+}
+
+static pawl_status
+renew_locked(guard *g, pawl_error *error)
+{
+	if (is_alive_locked(g))
+		return PAWL_OK;
+	discard_locked(g);
+	return spawn_locked(g, error);
+}
+
+static void
+make_token(char *ret_token)
+{
+	snprintf(ret_token, 33, "%016" PRIx64 "%016" PRIx64, random_u64(), random_u64());
+}
+
+pawl_status
+guard_start(guard **ret_guard, pawl_error *error)
+{
+	guard *g = calloc(1, sizeof(*g));
+	pawl_status status;
+
+	if (g == NULL)
+		return error_memory(error);
+	pthread_mutex_init(&g->mutex, NULL);
+	make_token(g->token);
+	g->process = g->socket = -1;
+	g->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (g->epoll < 0)
+		status = error_set(error, PAWL_ERR_SYSTEM, "could not create an epoll: %s",
+		                   strerror(errno));
+	else
+		status = spawn_locked(g, error);
+	if (status != PAWL_OK)
+	{
+		guard_free(g);
+		return status;
+	}
+	*ret_guard = g;
+	return PAWL_OK;
+}
+
+/* Tell the guard that the end is orderly, close its socket, wait for it. */
+static void
+finish(guard *g)
+{
+	guard_message bye = {GUARD_BYE, 0, 0};
+	struct pollfd fd = {.fd = g->process, .events = POLLIN};
+
+	(void) send_locked(g, &bye);
+	close(g->socket);
+	if (poll(&fd, 1, FREE_PATIENCE_MS) > 0)
+		waitpid(g->pid, NULL, WNOHANG);
+	close(g->process);
+}
+
+void
+guard_free(guard *g)
+{
+	if (g == NULL)
+		return;
+	if (g->pid != 0)
+		finish(g);
+	if (g->epoll >= 0)
+		close(g->epoll);
+	pthread_mutex_destroy(&g->mutex);
+	free(g);
+}
+
+const char *
+guard_token(const guard *g)
+{
+	return g->token;
+}
+
+int
+guard_fd(const guard *g)
+{
+	return g->epoll;
+}
+
+pawl_status
+guard_renew(guard *g, pawl_error *error)
+{
+	auto_unlock
+	*locked = lock(g);
+
+	(void) locked;
+	return renew_locked(g, error);
+}
+
+pawl_status
+guard_register(guard *g, pid_t pid, guard_ending ending, pawl_error *error)
+{
+	auto_unlock
+	*locked = lock(g);
+	registration held = {.pid = pid, .ending = ending};
+	pawl_status status;
+
+	(void) locked;
+	assert(pid > 1);
+	if (g->count == LIMIT_GUARDED)
+		return error_set(error, PAWL_ERR_SYSTEM, "more than %d processes to guard",
+		                 LIMIT_GUARDED);
+	g->held[g->count++] = held;
+	if (g->pid != 0 && send_hold_locked(g, &held))
+		return PAWL_OK;
+
+	/* It is gone or hangs: another one learns of this process with all others. */
+	discard_locked(g);
+	status = spawn_locked(g, error);
+	if (status != PAWL_OK)
+		g->count--;
+	return status;
+}
+
+void
+guard_unregister(guard *g, pid_t pid)
+{
+	auto_unlock
+	*locked = lock(g);
+	guard_message message = {GUARD_LET, pid, 0};
+
+	(void) locked;
+	for (int i = 0; i < g->count; i++)
+	{
+		if (g->held[i].pid != pid)
+			continue;
+		g->held[i] = g->held[--g->count];
+
+		/* A guard that cannot be told is gone or replaced at the next chance. */
+		if (g->pid != 0 && !send_locked(g, &message))
+			discard_locked(g);
+		return;
+	}
+}
+
+pawl_status
+guard_server_started(pid_t pid, void *closure, pawl_error *error)
+{
+	return guard_register(closure, pid, GUARD_SERVER, error);
+}
+
+void
+guard_server_ended(pid_t pid, void *closure)
+{
+	guard_unregister(closure, pid);
+}

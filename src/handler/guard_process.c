@@ -1,0 +1,223 @@
+/*
+ * guard_process.c - the guard: waits for the end of its program, then ends the rest
+ *
+ * A process of its own, in a session of its own, deaf to the terminal's signals.  It
+ * may have been forked from a process with threads, so nothing here allocates or
+ * takes a lock: system calls and the stack.
+ */
+#include "handler/guard_process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "handler/sweep.h"
+
+#define SOCKET_FD 3  /* where the two descriptors are kept */
+#define PROGRAM_FD 4 /* pidfd, or closed when the program is gone already */
+#define HIGH_FD 10   /* above both */
+
+#define SERVER_PATIENCE_MS 5000 /* from SIGINT to SIGQUIT, and on to SIGKILL */
+#define QUIET_UNCLEAN 5         /* a child may still be on its way to exec */
+#define QUIET_CLEAN 1
+
+typedef struct held
+{
+	pid_t pid;
+	guard_ending ending;
+	int process; /* GUARD_SERVER: its pidfd, which outlives the number's reuse */
+} held;
+
+typedef struct guarded
+{
+	held held[LIMIT_GUARDED];
+	int count;
+	bool clean; /* GUARD_BYE has come */
+} guarded;
+
+static void
+keep_descriptors(int socket, int program)
+{
+	int null;
+
+	socket = fcntl(socket, F_DUPFD_CLOEXEC, HIGH_FD);
+	program = program < 0 ? -1 : fcntl(program, F_DUPFD_CLOEXEC, HIGH_FD);
+	dup2(socket, SOCKET_FD);
+	close(PROGRAM_FD);
+	if (program >= 0)
+		dup2(program, PROGRAM_FD);
+	close_range(PROGRAM_FD + 1, ~0U, 0);
+	close(STDIN_FILENO);
+	null = open("/dev/null", O_RDWR);
+	if (null == STDIN_FILENO)
+	{
+		dup2(null, STDOUT_FILENO);
+		dup2(null, STDERR_FILENO);
+	}
+}
+
+static void
+be_deaf(void)
+{
+	static const int ignored[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGPIPE, SIGALRM, SIGTERM,
+	                              SIGUSR1, SIGUSR2, SIGTSTP, SIGTTIN, SIGTTOU};
+	struct sigaction ignore = {.sa_handler = SIG_IGN};
+	sigset_t none;
+
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		sigaction(ignored[i], &ignore, NULL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void
+hold(guarded *all, pid_t pid, guard_ending ending)
+{
+	if (all->count == LIMIT_GUARDED)
+		return; /* the program has the same limit and does not send more */
+	all->held[all->count++] = (held){
+		.pid = pid,
+		.ending = ending,
+		.process = ending == GUARD_SERVER ? pidfd_open(pid, 0) : -1,
+	};
+}
+
+static void
+let(guarded *all, pid_t pid)
+{
+	for (int i = 0; i < all->count; i++)
+	{
+		if (all->held[i].pid != pid)
+			continue;
+		if (all->held[i].process >= 0)
+			close(all->held[i].process);
+		all->held[i] = all->held[--all->count];
+		return;
+	}
+}
+
+/* Takes what messages there are.  False at the end of them: the program has gone. */
+static bool
+listen_once(guarded *all)
+{
+	guard_message message;
+	ssize_t got;
+
+	while ((got = recv(SOCKET_FD, &message, sizeof(message), MSG_DONTWAIT)) > 0)
+	{
+		if (got != sizeof(message))
+			continue;
+		if (message.command == GUARD_HOLD)
+			hold(all, message.pid, (guard_ending) message.ending);
+		else if (message.command == GUARD_LET)
+			let(all, message.pid);
+		else if (message.command == GUARD_BYE)
+			all->clean = true;
+	}
+	return got < 0 && (errno == EAGAIN || errno == EINTR);
+}
+
+/*
+ * Until the program is gone: its socket closed, or, in case a process that it forked
+ * without exec still holds the socket, itself ended.
+ */
+static void
+wait_for_end(guarded *all, bool watch_program)
+{
+	struct pollfd fds[2] = {{.fd = SOCKET_FD, .events = POLLIN},
+	                        {.fd = watch_program ? PROGRAM_FD : -1, .events = POLLIN}};
+
+	for (;;)
+	{
+		if (poll(fds, 2, -1) < 0)
+			continue;
+		if (!listen_once(all) || fds[1].revents != 0)
+			break;
+	}
+	(void) listen_once(all);
+}
+
+static void
+kill_groups(const guarded *all)
+{
+	for (int i = 0; i < all->count; i++)
+	{
+		if (all->held[i].ending == GUARD_KILL)
+			kill(-all->held[i].pid, SIGKILL);
+	}
+}
+
+static void
+signal_servers(const guarded *all, int number)
+{
+	for (int i = 0; i < all->count; i++)
+	{
+		if (all->held[i].ending == GUARD_SERVER && all->held[i].process >= 0)
+			(void) pidfd_send_signal(all->held[i].process, number, NULL, 0);
+	}
+}
+
+static int64_t
+now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Whether all servers have ended within the time that one has. */
+static bool
+servers_ended(const guarded *all)
+{
+	int64_t deadline_ms = now_ms() + SERVER_PATIENCE_MS;
+
+	for (int i = 0; i < all->count; i++)
+	{
+		struct pollfd fd = {.fd = all->held[i].process, .events = POLLIN};
+		int64_t left_ms = deadline_ms - now_ms();
+
+		if (fd.fd >= 0 && poll(&fd, 1, left_ms > 0 ? (int) left_ms : 0) <= 0)
+			return false;
+	}
+	return true;
+}
+
+static void
+end_all(const guarded *all, const char *token)
+{
+	static const int insistence[] = {SIGQUIT, SIGKILL};
+
+	kill_groups(all);
+	signal_servers(all, SIGINT);
+	sweep(token, all->clean ? QUIET_CLEAN : QUIET_UNCLEAN);
+	for (int i = 0; i < 2 && !servers_ended(all); i++)
+		signal_servers(all, insistence[i]);
+}
+
+void
+guard_process_run(int socket, pid_t program, const char *token)
+{
+	guarded all = {.count = 0};
+	int process = pidfd_open(program, 0);
+
+	be_deaf();
+	setsid();
+	prctl(PR_SET_NAME, "pawl guard");
+	keep_descriptors(socket, process);
+	if (chdir("/") != 0)
+	{
+		/* It stays where it is: a directory in use, no harm. */
+	}
+	wait_for_end(&all, process >= 0);
+	end_all(&all, token);
+	_exit(0);
+}
