@@ -1,0 +1,52 @@
+/*
+ * claim.h - take jobs for execution
+ *
+ * A claim is all or nothing: on failure nothing was taken, but for ERR_UNKNOWN, after
+ * which pawl.held tells (see worker_row.h).  ERR_LEASE: the worker's lease is over.
+ */
+#ifndef PAWL_QUEUE_CLAIM_H
+#define PAWL_QUEUE_CLAIM_H
+
+#include "queue/call.h"
+
+#define CLAIM_PRIORITIES 10 /* lanes of a queue: priorities 0 to 9 */
+
+typedef struct claim_args
+{
+	const char *worker; /* uuid */
+	int n;              /* at most LIMIT_CLAIM */
+	const char *const *queues;
+	size_t n_queues;
+	const char *const *kinds; /* those that the worker has a handler for */
+	size_t n_kinds;
+
+	/* Per queue and priority the position to scan from; NULL: from the beginning. */
+	const int64_t *starts;
+
+	/* A job that has crashed a worker: exactly one of those, or none of them. */
+	bool suspects;
+} claim_args;
+
+/* One claimed job; the texts belong to the result. */
+typedef struct claim_job
+{
+	int64_t job;
+	int64_t fence;
+	const char *kind;
+	const char *args; /* NULL: the description is missing */
+	const char *queue;
+	const char *meta; /* may be NULL */
+	int attempt;
+	int64_t timeout_ms; /* 0: none */
+	int priority;
+	int64_t pos;
+	int crashes;
+} claim_job;
+
+PAWL_CHECK pawl_status claim_jobs(const queue_call *call, const claim_args *args,
+                                  db_result **ret_result, pawl_error *error);
+
+/* Row of a result of claim_jobs. */
+void claim_row(const db_result *result, int row, claim_job *ret_job);
+
+#endif

@@ -1,0 +1,49 @@
+/*
+ * settle.h - record the results of attempts, many in one statement
+ *
+ * Each row presents its job and fence and gets an answer of its own.  A row that the
+ * server cannot take (JSON that does not parse) fails the whole call, with nothing
+ * done: the caller divides the batch.  Calling again after ERR_UNKNOWN is safe: what
+ * was stored the first time answers stale.
+ */
+#ifndef PAWL_QUEUE_SETTLE_H
+#define PAWL_QUEUE_SETTLE_H
+
+#include "queue/call.h"
+
+typedef enum settle_answer
+{
+	SETTLE_WON,
+	SETTLE_BUSY, /* fenced by an open transaction: try later */
+	SETTLE_STALE /* the claim has ended; nothing was changed */
+} settle_answer;
+
+typedef struct settle_row
+{
+	int64_t job;
+	int64_t fence;
+
+	const char *result; /* complete: JSON text or NULL */
+
+	const char *error;    /* fail: text */
+	const char *category; /* fail: "error" or "timeout" */
+	bool retry;           /* fail: while tries are left */
+	int64_t delay_ms;     /* fail: instead of the backoff, -1: none; snooze: how long */
+
+	settle_answer answer; /* out */
+} settle_row;
+
+/* n at most LIMIT_SETTLE. */
+typedef pawl_status (*settle_verb)(const queue_call *call, settle_row *rows, size_t n,
+                                   pawl_error *error);
+
+PAWL_CHECK pawl_status settle_complete_many(const queue_call *call, settle_row *rows,
+                                            size_t n, pawl_error *error);
+PAWL_CHECK pawl_status settle_fail_many(const queue_call *call, settle_row *rows,
+                                        size_t n, pawl_error *error);
+PAWL_CHECK pawl_status settle_snooze_many(const queue_call *call, settle_row *rows,
+                                          size_t n, pawl_error *error);
+PAWL_CHECK pawl_status settle_release_many(const queue_call *call, settle_row *rows,
+                                           size_t n, pawl_error *error);
+
+#endif
