@@ -1,0 +1,130 @@
+-- claim: take jobs for execution
+--
+-- Parameters: worker, whose lease must be in force; n: at most so many, 1 to 10000;
+-- queues in order of preference; kinds: only these (NULL: all); starts: the position to
+-- scan after in each lane, ten (priorities 0 to 9) for each queue in turn (NULL: from the
+-- first); suspects: whether to hand out a job that has crashed a worker, which is handed
+-- out alone so that no other is charged with its next crash: false: none; true: one such
+-- job and nothing else; NULL: only to a claim with n = 1.
+-- Returns: a row for each job, in the order of claiming: queue, priority, position.
+-- fence is the token that every later write presents; attempt counts from 1; deadline_at
+-- is NULL and timeout_ms 0 for a job without a timeout; args is NULL when the job's
+-- description is missing.
+-- Errors: PW002 when the lease is over; 22023.
+-- Locks: the worker's row FOR KEY SHARE with its lease checked; then up to n rows of
+-- ready, SKIP LOCKED.
+-- Index: ready_walk, ready_suspect; job by primary key in the partitions between the
+-- smallest and the largest id.  The settings pin these plans, whatever the statistics say.
+-- Rows are deleted by ctid: they are locked, and are never updated.
+CREATE OR REPLACE FUNCTION pawl.claim(
+	worker uuid,
+	n int DEFAULT 1,
+	queues text[] DEFAULT '{default}',
+	kinds text[] DEFAULT NULL,
+	starts bigint[] DEFAULT NULL,
+	suspects boolean DEFAULT NULL)
+RETURNS TABLE (job bigint, fence bigint, kind text, args jsonb, queue text, attempt int,
+	deadline_at timestamptz, meta jsonb, timeout_ms bigint, priority int, pos bigint,
+	crashes int)
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pawl, pg_temp
+SET lock_timeout = '5s'
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_indexscan = on
+SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+	leased boolean;
+	stamp timestamptz := clock_timestamp();
+	ids bigint[];
+	fences bigint[];
+	attempts int[];
+	kinds_taken text[];
+	queues_taken text[];
+	priorities smallint[];
+	positions bigint[];
+	crash_counts smallint[];
+BEGIN
+	IF n IS NULL OR n NOT BETWEEN 1 AND 10000 THEN
+		RAISE EXCEPTION 'n of a claim must be 1 to 10000, not %', coalesce(n::text, 'NULL')
+			USING ERRCODE = '22023';
+	END IF;
+	WITH leased AS MATERIALIZED (
+		SELECT FROM pawl.worker w
+		WHERE w.id = claim.worker AND w.shard = 0
+			AND w.expires_at > statement_timestamp()
+		FOR KEY SHARE
+	), lane AS MATERIALIZED (
+		SELECT q.name AS queue, p.priority,
+			coalesce(starts[(q.o - 1) * 10 + p.priority + 1], 0) AS start
+		FROM unnest(queues) WITH ORDINALITY q (name, o), generate_series(0, 9) p (priority)
+		WHERE NOT EXISTS (SELECT FROM pawl.queue s
+			WHERE s.shard = 0 AND s.name = q.name AND s.paused)
+		ORDER BY q.o, p.priority
+	), taken AS MATERIALIZED (
+		SELECT r.ctid FROM leased, lane l, LATERAL (
+			SELECT r.ctid FROM pawl.ready r
+			WHERE r.shard = 0 AND r.queue = l.queue AND r.priority = l.priority
+				AND r.pos > l.start
+				AND (kinds IS NULL OR r.kind = ANY (kinds))
+				AND (r.crashes = 0 OR (n = 1 AND suspects IS NULL))
+			ORDER BY r.pos LIMIT n
+			FOR UPDATE SKIP LOCKED) r
+		WHERE suspects IS NOT TRUE
+		LIMIT n
+	), suspect AS MATERIALIZED (
+		SELECT r.ctid FROM leased, lane l, LATERAL (
+			SELECT r.ctid FROM pawl.ready r
+			WHERE r.shard = 0 AND r.queue = l.queue AND r.priority = l.priority
+				AND r.crashes > 0
+				AND (kinds IS NULL OR r.kind = ANY (kinds))
+			ORDER BY r.pos LIMIT 1
+			FOR UPDATE SKIP LOCKED) r
+		WHERE suspects
+		LIMIT 1
+	), gone AS (
+		DELETE FROM pawl.ready r
+		WHERE r.ctid = ANY (ARRAY(SELECT t.ctid FROM taken t
+			UNION ALL SELECT s.ctid FROM suspect s))
+		RETURNING r.*
+	), numbered AS MATERIALIZED (
+		SELECT g.*, nextval('pawl.fence') AS fence
+		FROM (SELECT * FROM gone
+			ORDER BY array_position(queues, gone.queue), gone.priority, gone.pos) g
+	), claimed AS (
+		INSERT INTO pawl.running
+			(job_id, fence, started_at, worker, attempt, failures, crashes)
+		SELECT c.job_id, c.fence, stamp, claim.worker, c.attempt + 1, c.failures, c.crashes
+		FROM numbered c
+	)
+	SELECT EXISTS (SELECT FROM leased), array_agg(c.job_id), array_agg(c.fence),
+		array_agg(c.attempt + 1), array_agg(c.kind), array_agg(c.queue),
+		array_agg(c.priority), array_agg(c.pos), array_agg(c.crashes)
+	INTO leased, ids, fences, attempts, kinds_taken, queues_taken, priorities, positions,
+		crash_counts
+	FROM numbered c;
+	IF NOT leased THEN
+		RAISE EXCEPTION 'lease of worker % is over', coalesce(worker::text, 'NULL')
+			USING ERRCODE = 'PW002', HINT = 'Start anew with pawl.worker_start().';
+	END IF;
+	IF ids IS NULL THEN
+		RETURN;
+	END IF;
+	RETURN QUERY EXECUTE
+		'SELECT c.job, c.fence, c.kind, j.args, c.queue, c.attempt,
+			CASE WHEN coalesce(j.timeout, $12) > interval ''0''
+				THEN $11 + coalesce(j.timeout, $12) END,
+			j.meta,
+			(extract(epoch FROM coalesce(j.timeout, $12)) * 1000)::bigint,
+			c.priority::int, c.pos, c.crashes::int
+		FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) WITH ORDINALITY
+			c (job, fence, attempt, kind, queue, priority, pos, crashes, o)
+		LEFT JOIN pawl.job j ON j.shard = 0 AND j.id = c.job AND j.id BETWEEN $9 AND $10
+		ORDER BY c.o'
+	USING ids, fences, attempts, kinds_taken, queues_taken, priorities, positions,
+		crash_counts, (SELECT min(i) FROM unnest(ids) i), (SELECT max(i) FROM unnest(ids) i),
+		stamp, interval '15 min';
+END
+$$;

@@ -1,0 +1,23 @@
+-- complete: the attempt succeeded; the job ends
+--
+-- Parameters: job and fence of the claim; result, at most 1 MiB.
+-- Errors: PW001 when the fence is stale; 55P03 when another transaction has fenced the
+-- claim; 22023 when the result is too large.
+-- Locks: the row of running, SKIP LOCKED.
+CREATE OR REPLACE FUNCTION pawl.complete(job bigint, fence bigint, result jsonb DEFAULT NULL)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pawl, pg_temp
+AS $$
+BEGIN
+	IF octet_length(result::text) > 1048576 THEN
+		RAISE EXCEPTION 'result of job % has % bytes, more than the limit of 1048576', job,
+			octet_length(result::text) USING ERRCODE = '22023',
+			HINT = 'Store the data elsewhere and report a reference to it.';
+	END IF;
+	PERFORM FROM pawl.settle('complete', ARRAY[job], ARRAY[fence], results => ARRAY[result]);
+	IF NOT FOUND THEN
+		PERFORM pawl.refuse(job, fence);
+	END IF;
+END
+$$;

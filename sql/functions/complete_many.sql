@@ -1,0 +1,38 @@
+-- complete_many: many attempts succeeded; their jobs end
+--
+-- Parameters: jobs and fences, in pairs; results, or NULL.  A result over 1 MiB is a
+-- failure of its attempt.
+-- Returns: (job, answer) in the order of the input: won; busy (fenced by an open
+-- transaction: try later); stale.  Never raises for one row.
+-- Errors: 22023 when the arrays differ in length.
+-- Locks: rows of running in the order of job ids, SKIP LOCKED.
+CREATE OR REPLACE FUNCTION pawl.complete_many(jobs bigint[], fences bigint[],
+	results jsonb[] DEFAULT NULL)
+RETURNS TABLE (job bigint, answer text)
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pawl, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	won bigint[];
+	large_jobs bigint[];
+	large_fences bigint[];
+	texts text[];
+BEGIN
+	PERFORM pawl.check_pairs(jobs, fences, 'fences');
+	PERFORM pawl.check_pairs(jobs, results, 'results');
+	IF results IS NOT NULL THEN
+		SELECT array_agg(g.id), array_agg(g.fence), array_agg(
+			format('result has %s bytes, more than the limit of 1048576', g.bytes))
+		INTO large_jobs, large_fences, texts
+		FROM (SELECT g.id, g.fence, octet_length(g.result::text) AS bytes
+			FROM unnest(jobs, fences, results) g (id, fence, result)) g
+		WHERE g.bytes > 1048576;
+		SELECT array_agg(s.fence) INTO won
+		FROM pawl.settle('fail', large_jobs, large_fences, errors => texts) s;
+	END IF;
+	SELECT won || array_agg(s.fence) INTO won
+	FROM pawl.settle('complete', jobs, fences, results) s;
+	RETURN QUERY SELECT a.job, a.answer FROM pawl.answers(jobs, fences, won) a;
+END
+$$;

@@ -1,0 +1,21 @@
+-- describe(jobs): what was pushed, as arrays that belong to jobs
+--
+-- NULLs for a job whose description is missing.  Internal.
+-- Locks: none.
+-- Index: job by primary key, in the partitions between the smallest and the largest id
+-- alone: the statement is planned with the values.
+CREATE OR REPLACE FUNCTION pawl.describe(jobs bigint[],
+	OUT kinds text[], OUT queues text[], OUT priorities smallint[],
+	OUT attempt_limits int[])
+LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+	EXECUTE
+		'SELECT array_agg(j.kind ORDER BY g.o), array_agg(j.queue ORDER BY g.o),
+			array_agg(j.priority ORDER BY g.o), array_agg(j.max_attempts ORDER BY g.o)
+		FROM unnest($1) WITH ORDINALITY g (id, o)
+		LEFT JOIN pawl.job j ON j.shard = 0 AND j.id = g.id AND j.id BETWEEN $2 AND $3'
+	INTO kinds, queues, priorities, attempt_limits
+	USING jobs, (SELECT min(i) FROM unnest(jobs) i), (SELECT max(i) FROM unnest(jobs) i);
+END
+$$;

@@ -1,0 +1,47 @@
+-- extend_partitions: attach partitions ahead of need, so that no push fails for want of
+-- one
+--
+-- job and outcome have ten million ids a partition: ahead counts from the one that the
+-- next id falls into.  log has a day (UTC) a partition: ahead counts from today;
+-- yesterday's is there too.
+-- Returns: how many were attached.
+-- Locks: the duty's row in upkeep, SKIP LOCKED (somebody else is attaching: 0); SHARE
+-- UPDATE EXCLUSIVE on the parents.
+CREATE OR REPLACE FUNCTION pawl.extend_partitions(ahead int DEFAULT 20)
+RETURNS int
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pawl, pg_temp
+SET lock_timeout = '5s'
+SET TimeZone = 'UTC'
+SET DateStyle = 'ISO'
+AS $$
+DECLARE
+	size constant bigint := 10000000;
+	first bigint := (SELECT s.last_value FROM pawl.job_id s) / size;
+	today date := current_date;
+	attached int := 0;
+BEGIN
+	IF to_regclass('pawl.job_p' || first + ahead) IS NOT NULL
+		AND to_regclass('pawl.log_p' || to_char(today + ahead, 'YYYYMMDD')) IS NOT NULL THEN
+		RETURN 0;
+	END IF;
+	PERFORM FROM pawl.upkeep u WHERE u.duty = 'partitions' AND u.shard = 0
+	FOR NO KEY UPDATE SKIP LOCKED;
+	IF NOT FOUND THEN
+		RETURN 0;
+	END IF;
+	FOR p IN first..first + ahead LOOP
+		attached := attached
+			+ pawl.attach_partition('job', 'job_p' || p, 'id', (p * size)::text,
+				((p + 1) * size)::text)
+			+ pawl.attach_partition('outcome', 'outcome_p' || p, 'job_id', (p * size)::text,
+				((p + 1) * size)::text);
+	END LOOP;
+	FOR d IN -1..ahead LOOP
+		attached := attached
+			+ pawl.attach_partition('log', 'log_p' || to_char(today + d, 'YYYYMMDD'), 'at',
+				(today + d)::text || ' 00:00:00+00', (today + d + 1)::text || ' 00:00:00+00');
+	END LOOP;
+	RETURN attached;
+END
+$$;

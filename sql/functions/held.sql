@@ -1,0 +1,15 @@
+-- held: the claims that stand in running under a worker
+--
+-- A worker that lost the answer of a claim finds here what it does not know of.
+-- Returns: (job, fence) in the order of job ids.
+-- Locks: none.
+-- Index: none; running holds claimed jobs alone.
+CREATE OR REPLACE FUNCTION pawl.held(worker uuid)
+RETURNS TABLE (job bigint, fence bigint)
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pawl, pg_temp
+AS $$
+	SELECT r.job_id, r.fence FROM pawl.running r
+	WHERE r.shard = 0 AND r.worker = $1
+	ORDER BY r.job_id
+$$;

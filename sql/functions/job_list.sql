@@ -1,0 +1,58 @@
+-- job_list: jobs, newest first
+--
+-- Parameters: state, queue, kind: only these (NULL: all); before: only ids below it, the
+-- cursor for the next page; n: at most so many, 1 to 10000.
+-- Returns: rows of pawl.jobs in descending order of id.  Never counts.
+-- Errors: 22023.
+-- Locks: none.
+-- Index: the primary key of the state's own table, walked backwards; for failed and
+-- cancelled outcome_unsuccessful.
+CREATE OR REPLACE FUNCTION pawl.job_list(
+	state text DEFAULT NULL,
+	queue text DEFAULT NULL,
+	kind text DEFAULT NULL,
+	before bigint DEFAULT NULL,
+	n int DEFAULT 50)
+RETURNS SETOF pawl.jobs
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pawl, pg_temp
+AS $$
+DECLARE
+	source text := CASE
+		WHEN state IS NULL THEN 'SELECT j.id FROM pawl.job j
+			WHERE j.shard = 0 AND j.id < $1 AND ($2 IS NULL OR j.queue = $2)
+				AND ($3 IS NULL OR j.kind = $3) ORDER BY j.id DESC'
+		WHEN state IN ('ready', 'scheduled') THEN format('SELECT t.job_id FROM pawl.%I t
+			WHERE t.shard = 0 AND t.job_id < $1 AND ($2 IS NULL OR t.queue = $2)
+				AND ($3 IS NULL OR t.kind = $3) ORDER BY t.job_id DESC', state)
+		WHEN state = 'running' THEN 'SELECT t.job_id FROM pawl.running t
+			JOIN pawl.job j ON j.shard = 0 AND j.id = t.job_id
+			WHERE t.shard = 0 AND t.job_id < $1 AND ($2 IS NULL OR j.queue = $2)
+				AND ($3 IS NULL OR j.kind = $3) ORDER BY t.job_id DESC'
+		WHEN state IN ('succeeded', 'failed', 'cancelled') THEN format(
+			'SELECT t.job_id FROM pawl.outcome t
+			JOIN pawl.job j ON j.shard = 0 AND j.id = t.job_id
+			WHERE t.shard = 0 AND t.job_id < $1 AND t.state = %L
+				AND ($2 IS NULL OR j.queue = $2) AND ($3 IS NULL OR j.kind = $3)
+			ORDER BY t.job_id DESC', state)
+		END;
+	ids bigint[];
+BEGIN
+	IF source IS NULL AND state IS DISTINCT FROM 'waiting' THEN
+		RAISE EXCEPTION 'unknown state "%"', state USING ERRCODE = '22023',
+			HINT = 'States are ready, scheduled, waiting, running, succeeded, failed and '
+				'cancelled.';
+	ELSIF n IS NULL OR n NOT BETWEEN 1 AND 10000 THEN
+		RAISE EXCEPTION 'n of a list must be 1 to 10000, not %', coalesce(n::text, 'NULL')
+			USING ERRCODE = '22023';
+	ELSIF source IS NULL THEN
+		RETURN;
+	END IF;
+	EXECUTE 'SELECT array_agg(s.id) FROM (' || source || ' LIMIT $4) s (id)'
+	INTO ids USING coalesce(before, 9223372036854775807), queue, kind, n;
+	RETURN QUERY EXECUTE
+		'SELECT v.* FROM pawl.jobs v
+		WHERE v.id = ANY ($1) AND v.id BETWEEN $2 AND $3 ORDER BY v.id DESC'
+	USING ids, (SELECT min(i) FROM unnest(ids) i), (SELECT max(i) FROM unnest(ids) i);
+END
+$$;

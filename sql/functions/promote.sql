@@ -1,0 +1,35 @@
+-- promote: move jobs that have become due from scheduled to ready, in the order of due
+--
+-- Parameters: n: at most so many.
+-- Returns: how many were moved; call again while it is n.
+-- Locks: rows of scheduled, SKIP LOCKED.
+-- Index: scheduled_due; the settings pin it.
+CREATE OR REPLACE FUNCTION pawl.promote(n int DEFAULT 1000)
+RETURNS int
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pawl, pg_temp
+SET lock_timeout = '5s'
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_indexscan = on
+SET jit = off
+AS $$
+DECLARE
+	moved int;
+BEGIN
+	WITH gone AS (
+		DELETE FROM pawl.scheduled s
+		WHERE s.ctid = ANY (ARRAY(
+			SELECT c.ctid FROM pawl.scheduled c
+			WHERE c.shard = 0 AND c.due <= statement_timestamp()
+			ORDER BY c.due LIMIT n
+			FOR UPDATE SKIP LOCKED))
+		RETURNING s.*
+	)
+	INSERT INTO pawl.ready (job_id, attempt, failures, crashes, priority, queue, kind)
+	SELECT g.job_id, g.attempt, g.failures, g.crashes, g.priority, g.queue, g.kind
+	FROM (SELECT * FROM gone ORDER BY gone.due, gone.job_id) g;
+	GET DIAGNOSTICS moved = ROW_COUNT;
+	RETURN moved;
+END
+$$;

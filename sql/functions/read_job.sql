@@ -1,0 +1,49 @@
+-- read_job(value, ordinal, ...): one element of push_many's JSON array, checked
+--
+-- Answers push's parameters with their defaults.  Raises 22023 that names the job by its
+-- ordinal.  Internal.
+-- Locks: none.
+CREATE OR REPLACE FUNCTION pawl.read_job(value jsonb, ordinal bigint,
+	OUT kind text, OUT args jsonb, OUT queue text, OUT priority int,
+	OUT run_at timestamptz, OUT max_attempts int, OUT timeout interval, OUT meta jsonb)
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+	wanted constant jsonb := '{"kind": "string", "args": null, "queue": "string",
+		"priority": "number", "run_at": "string", "max_attempts": "number",
+		"timeout": "string", "meta": null}';
+	member text;
+BEGIN
+	IF jsonb_typeof(value) <> 'object' THEN
+		RAISE EXCEPTION 'it is not a JSON object' USING ERRCODE = '22023';
+	END IF;
+	FOR member IN SELECT jsonb_object_keys(value) LOOP
+		IF NOT wanted ? member THEN
+			RAISE EXCEPTION 'unknown member "%"', member USING ERRCODE = '22023',
+				HINT = 'Members are kind, args, queue, priority, run_at, max_attempts, '
+					'timeout and meta.';
+		ELSIF jsonb_typeof(value -> member) NOT IN (wanted ->> member, 'null') THEN
+			RAISE EXCEPTION '"%" must be a %', member, wanted ->> member
+				USING ERRCODE = '22023';
+		END IF;
+	END LOOP;
+	kind := value ->> 'kind';
+	args := coalesce(value -> 'args', '{}');
+	queue := coalesce(value ->> 'queue', 'default');
+	priority := coalesce((value ->> 'priority')::int, 5);
+	run_at := (value ->> 'run_at')::timestamptz;
+	max_attempts := (value ->> 'max_attempts')::int;
+	timeout := (value ->> 'timeout')::interval;
+	meta := nullif(value -> 'meta', 'null');
+	PERFORM pawl.check_job(kind, args, queue, priority, max_attempts, timeout, meta);
+EXCEPTION WHEN data_exception THEN
+	DECLARE
+		because text;
+		advice text;
+	BEGIN
+		GET STACKED DIAGNOSTICS because = PG_EXCEPTION_DETAIL, advice = PG_EXCEPTION_HINT;
+		RAISE EXCEPTION 'job % of the call: %', ordinal, SQLERRM
+			USING ERRCODE = '22023', DETAIL = because, HINT = advice;
+	END;
+END
+$$;

@@ -1,0 +1,34 @@
+-- retry: an operator's retry of a failed or cancelled job
+--
+-- The job goes back to ready (scheduled, when run_at is to come) with failures and
+-- crashes at 0, a new attempt and a new fence; what its outcome said stays in
+-- pawl.attempts.
+-- Returns: the state that it was in: failed or cancelled.
+-- Errors: PW004 for a job in any other state; P0002 for an unknown id; 55P03 when
+-- somebody else is retrying it just now; 25001 outside READ COMMITTED.
+-- Locks: the row of outcome, SKIP LOCKED.
+CREATE OR REPLACE FUNCTION pawl.retry(job bigint, run_at timestamptz DEFAULT NULL)
+RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pawl, pg_temp
+AS $$
+DECLARE
+	was text;
+BEGIN
+	PERFORM pawl.check_isolation('retry');
+	SELECT r.was INTO was FROM pawl.retry_round(ARRAY[job], run_at) r;
+	IF FOUND THEN
+		RETURN was;
+	END IF;
+	was := pawl.state_of(job);
+	IF was IS NULL THEN
+		RAISE EXCEPTION 'job % does not exist', coalesce(job::text, 'NULL')
+			USING ERRCODE = 'P0002';
+	ELSIF was IN ('failed', 'cancelled') THEN
+		RAISE EXCEPTION 'job % is being retried by another transaction', job
+			USING ERRCODE = '55P03', HINT = 'Try again when that transaction has ended.';
+	END IF;
+	RAISE EXCEPTION 'job % is %, not failed or cancelled', job, was
+		USING ERRCODE = 'PW004';
+END
+$$;

@@ -1,0 +1,31 @@
+-- retry_many: an operator's retry of many failed or cancelled jobs
+--
+-- Returns: (job, was, done) in the order of the input: the state that it was in and
+-- whether this call took it back to ready; was is busy for one that somebody else is
+-- retrying just now, unknown for an id that was never pushed.
+-- Errors: 25001 outside READ COMMITTED.
+-- Locks: rows of outcome in the order of job ids, SKIP LOCKED.
+CREATE OR REPLACE FUNCTION pawl.retry_many(jobs bigint[])
+RETURNS TABLE (job bigint, was text, done boolean)
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pawl, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	won_jobs bigint[];
+	won_states text[];
+BEGIN
+	PERFORM pawl.check_isolation('retry_many');
+	SELECT array_agg(r.job), array_agg(r.was) INTO won_jobs, won_states
+	FROM pawl.retry_round(jobs, NULL) r;
+	RETURN QUERY
+	SELECT g.id, coalesce(won_states[g.won], CASE
+			WHEN s.state IN ('failed', 'cancelled') THEN 'busy'
+			ELSE coalesce(s.state, 'unknown') END),
+		g.won IS NOT NULL
+	FROM (SELECT u.id, u.o, array_position(won_jobs, u.id) AS won
+		FROM unnest(jobs) WITH ORDINALITY u (id, o)) g,
+		LATERAL (SELECT CASE WHEN g.won IS NULL THEN pawl.state_of(g.id) END AS state) s
+	ORDER BY g.o;
+END
+$$;

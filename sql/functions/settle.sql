@@ -1,0 +1,146 @@
+-- settle: take jobs out of their live table and put them where their verb says
+--
+-- The one function that ends an attempt or a job; complete, fail, snooze, release, cancel,
+-- worker_stop and recover are thin callers of it.  Internal.
+-- Parameters: verb: complete, fail, snooze, release, crash or cancel; jobs and fences, in
+-- pairs (cancel: fences NULL, a job in any live table); finals: settle this failure for
+-- good; the other arrays belong to the pairs or are NULL.
+-- Returns: a row for each job that was won, in no order; of the rest nothing is changed.
+--   verb      goes to                                       failures crashes attempt row
+--   complete  succeeded
+--   fail      scheduled with backoff, or failed                 + 1           category
+--   snooze    scheduled
+--   release   ready
+--   crash     ready, or failed at three                                 + 1   crash
+--   cancel    cancelled                                                       cancelled,
+--                                                                      if it was running
+-- Locks: rows of ready, scheduled, running in the order of job ids, all SKIP LOCKED: it
+-- waits for nobody.
+-- Index: primary keys.  Written with LATERAL, so that the plan is a loop over the given
+-- pairs whatever the statistics say.
+-- The description of a job is immutable, so it is read before the rows are locked; a
+-- completion does not need it.
+CREATE OR REPLACE FUNCTION pawl.settle(
+	verb text,
+	jobs bigint[],
+	fences bigint[],
+	results jsonb[] DEFAULT NULL,
+	errors text[] DEFAULT NULL,
+	details jsonb[] DEFAULT NULL,
+	categories text[] DEFAULT NULL,
+	delays interval[] DEFAULT NULL,
+	finals boolean[] DEFAULT NULL)
+RETURNS TABLE (job bigint, fence bigint, was text, state text, due timestamptz, worker uuid)
+LANGUAGE plpgsql
+SET enable_seqscan = off
+SET enable_indexscan = on
+SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+	max_crashes constant int := 3;
+	default_attempts constant int := 20;
+	stamp timestamptz := clock_timestamp();
+	anywhere bigint[] := CASE verb WHEN 'cancel' THEN jobs END;
+	kinds text[];
+	queues text[];
+	priorities smallint[];
+	attempt_limits int[];
+BEGIN
+	IF verb IN ('fail', 'release', 'snooze', 'crash') THEN
+		SELECT d.kinds, d.queues, d.priorities, d.attempt_limits
+		INTO kinds, queues, priorities, attempt_limits
+		FROM pawl.describe(jobs) d;
+	END IF;
+	RETURN QUERY
+	WITH given AS MATERIALIZED (
+		SELECT DISTINCT ON (g.job_id, g.fence) g.*
+		FROM unnest(jobs, fences, results, errors, details, categories, delays, finals,
+			kinds, queues, priorities, attempt_limits)
+			g (job_id, fence, result, error, detail, category, delay, final,
+			kind, queue, priority, max_attempts)
+		ORDER BY g.job_id, g.fence
+	), held AS MATERIALIZED (
+		SELECT r.ctid AS row, g.*
+		FROM given g, LATERAL (
+			SELECT r.ctid FROM pawl.running r
+			WHERE r.shard = 0 AND r.job_id = g.job_id
+				AND (r.fence = g.fence OR verb = 'cancel')
+			FOR UPDATE SKIP LOCKED) r
+	), gone AS (
+		DELETE FROM pawl.running r USING held h
+		WHERE r.ctid = h.row
+		RETURNING r.job_id, 'running' AS was, r.fence, r.worker, r.started_at, r.attempt,
+			r.failures, r.crashes, h.result, h.error, h.detail, h.category, h.delay, h.final,
+			h.kind, h.queue, h.priority, h.max_attempts
+	), gone_ready AS (
+		DELETE FROM pawl.ready r
+		WHERE r.ctid = ANY (ARRAY(
+			SELECT c.ctid FROM pawl.ready c
+			WHERE c.shard = 0 AND c.job_id = ANY (anywhere)
+			ORDER BY c.job_id FOR UPDATE SKIP LOCKED))
+		RETURNING r.job_id, r.attempt
+	), gone_scheduled AS (
+		DELETE FROM pawl.scheduled r
+		WHERE r.ctid = ANY (ARRAY(
+			SELECT c.ctid FROM pawl.scheduled c
+			WHERE c.shard = 0 AND c.job_id = ANY (anywhere)
+			ORDER BY c.job_id FOR UPDATE SKIP LOCKED))
+		RETURNING r.job_id, r.attempt
+	), won AS MATERIALIZED (
+		SELECT g.*, CASE
+			WHEN verb = 'complete' THEN 'succeeded'
+			WHEN verb = 'cancel' THEN 'cancelled'
+			WHEN g.kind IS NULL THEN 'failed'
+			WHEN verb = 'snooze' THEN 'scheduled'
+			WHEN verb = 'release' THEN 'ready'
+			WHEN verb = 'crash' THEN
+				CASE WHEN g.crashes + 1 < max_crashes THEN 'ready' ELSE 'failed' END
+			WHEN g.final OR g.failures + 1 >= coalesce(g.max_attempts, default_attempts)
+				THEN 'failed'
+			ELSE 'scheduled' END AS state,
+			stamp + coalesce(g.delay, pawl.backoff(g.failures)) AS due
+		FROM gone g
+		UNION ALL
+		SELECT r.job_id, 'ready', NULL, NULL, NULL, r.attempt, 0, 0::smallint, NULL,
+			errors[1], NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 'cancelled', NULL
+		FROM gone_ready r
+		UNION ALL
+		SELECT r.job_id, 'scheduled', NULL, NULL, NULL, r.attempt, 0, 0::smallint, NULL,
+			errors[1], NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 'cancelled', NULL
+		FROM gone_scheduled r
+	), attempted AS (
+		INSERT INTO pawl.attempt
+			(job_id, fence, started_at, ended_at, worker, attempt, category, error, detail)
+		SELECT w.job_id, w.fence, w.started_at, stamp, w.worker, w.attempt,
+			CASE verb WHEN 'fail' THEN coalesce(w.category, 'error')
+				WHEN 'crash' THEN 'crash' ELSE 'cancelled' END,
+			pawl.cut(w.error, 65536), w.detail
+		FROM won w
+		WHERE verb IN ('fail', 'crash', 'cancel') AND w.was = 'running'
+	), back AS (
+		INSERT INTO pawl.ready (job_id, attempt, failures, crashes, priority, queue, kind)
+		SELECT w.job_id, w.attempt, w.failures, w.crashes + (verb = 'crash')::int,
+			w.priority, w.queue, w.kind
+		FROM won w WHERE w.state = 'ready'
+	), later AS (
+		INSERT INTO pawl.scheduled
+			(job_id, due, attempt, failures, crashes, priority, queue, kind)
+		SELECT w.job_id, w.due, w.attempt, w.failures + (verb = 'fail')::int, w.crashes,
+			w.priority, w.queue, w.kind
+		FROM won w WHERE w.state = 'scheduled'
+	), ended AS (
+		-- What follows a terminal state belongs here, in this statement.
+		INSERT INTO pawl.outcome
+			(job_id, fence, started_at, finished_at, worker, attempt, state, result, error)
+		SELECT w.job_id, w.fence, w.started_at, stamp, w.worker, w.attempt,
+			w.state::pawl.terminal_state, w.result,
+			CASE verb WHEN 'crash' THEN format('worker lost %s times', w.crashes + 1)
+				ELSE pawl.cut(w.error, 65536) END
+		FROM won w WHERE w.state IN ('succeeded', 'failed', 'cancelled')
+	)
+	SELECT w.job_id, w.fence, w.was, w.state, CASE w.state WHEN 'scheduled' THEN w.due END,
+		w.worker
+	FROM won w;
+END
+$$;

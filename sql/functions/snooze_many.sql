@@ -1,0 +1,25 @@
+-- snooze_many: not now; many jobs come back, each after its delay
+--
+-- Returns: (job, answer) in the order of the input: won, busy, stale (see complete_many).
+-- Errors: 22023 when the arrays differ in length or a delay is NULL.
+-- Locks: rows of running in the order of job ids, SKIP LOCKED.
+CREATE OR REPLACE FUNCTION pawl.snooze_many(jobs bigint[], fences bigint[],
+	delays interval[])
+RETURNS TABLE (job bigint, answer text)
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pawl, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	won bigint[];
+BEGIN
+	PERFORM pawl.check_pairs(jobs, fences, 'fences'),
+		pawl.check_pairs(jobs, delays, 'delays');
+	IF delays IS NULL OR array_position(delays, NULL) IS NOT NULL THEN
+		RAISE EXCEPTION 'delay of a snooze must not be NULL' USING ERRCODE = '22023';
+	END IF;
+	SELECT array_agg(s.fence) INTO won
+	FROM pawl.settle('snooze', jobs, fences, delays => delays) s;
+	RETURN QUERY SELECT a.job, a.answer FROM pawl.answers(jobs, fences, won) a;
+END
+$$;

@@ -1,0 +1,32 @@
+-- Who may do what.  Run after the functions, in the same transaction; everything that is
+-- not granted here is refused.
+REVOKE ALL ON SCHEMA pawl FROM PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA pawl FROM PUBLIC;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA pawl FROM PUBLIC;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA pawl FROM PUBLIC;
+
+GRANT USAGE ON SCHEMA pawl TO pawl_producer, pawl_worker, pawl_reader;
+
+-- the schema's version, checked by every program
+GRANT SELECT ON pawl.migration TO pawl_producer, pawl_worker, pawl_reader;
+
+-- a producer pushes, and may call off what was pushed
+GRANT EXECUTE ON FUNCTION pawl.push, pawl.push_many(jsonb),
+	pawl.push_many(text, jsonb[], text, int, timestamptz, int, interval, jsonb),
+	pawl.cancel, pawl.cancel_many, pawl.retry, pawl.retry_many,
+	pawl.queue_pause, pawl.queue_resume
+	TO pawl_producer;
+
+-- a worker claims and settles; its handlers push further jobs
+GRANT EXECUTE ON FUNCTION pawl.push, pawl.push_many(jsonb),
+	pawl.push_many(text, jsonb[], text, int, timestamptz, int, interval, jsonb),
+	pawl.worker_start, pawl.heartbeat, pawl.worker_stop, pawl.claim, pawl.held,
+	pawl.suspects_waiting, pawl.complete, pawl.complete_many, pawl.fail, pawl.fail_many,
+	pawl.snooze, pawl.snooze_many, pawl.release, pawl.release_many, pawl.fence, pawl.log,
+	pawl.log_many, pawl.upkeep_take, pawl.recover, pawl.promote, pawl.extend_partitions
+	TO pawl_worker;
+
+-- a reader looks
+GRANT SELECT ON pawl.jobs, pawl.queues, pawl.workers, pawl.attempts, pawl.logs
+	TO pawl_reader;
+GRANT EXECUTE ON FUNCTION pawl.job_list TO pawl_reader;
