@@ -14,7 +14,8 @@
 -- Locks: the worker's row FOR KEY SHARE with its lease checked; then up to n rows of
 -- ready, SKIP LOCKED.
 -- Index: ready_walk, ready_suspect; job by primary key in the partitions between the
--- smallest and the largest id.  The settings pin these plans, whatever the statistics say.
+-- smallest and the largest id (OFFSET 0 makes it a lookup for each job).  The settings
+-- pin these plans, whatever the statistics say.
 -- Rows are deleted by ctid: they are locked, and are never updated.
 CREATE OR REPLACE FUNCTION pawl.claim(
 	worker uuid,
@@ -121,7 +122,8 @@ BEGIN
 			c.priority::int, c.pos, c.crashes::int
 		FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) WITH ORDINALITY
 			c (job, fence, attempt, kind, queue, priority, pos, crashes, o)
-		LEFT JOIN pawl.job j ON j.shard = 0 AND j.id = c.job AND j.id BETWEEN $9 AND $10
+		LEFT JOIN LATERAL (SELECT d.args, d.meta, d.timeout FROM pawl.job d
+			WHERE d.shard = 0 AND d.id = c.job AND d.id BETWEEN $9 AND $10 OFFSET 0) j ON true
 		ORDER BY c.o'
 	USING ids, fences, attempts, kinds_taken, queues_taken, priorities, positions,
 		crash_counts, (SELECT min(i) FROM unnest(ids) i), (SELECT max(i) FROM unnest(ids) i),

@@ -42,8 +42,9 @@ EXCEPTION WHEN data_exception THEN
 		advice text;
 	BEGIN
 		GET STACKED DIAGNOSTICS because = PG_EXCEPTION_DETAIL, advice = PG_EXCEPTION_HINT;
-		RAISE EXCEPTION 'job % of the call: %', ordinal, SQLERRM
-			USING ERRCODE = '22023', DETAIL = because, HINT = advice;
+		RAISE EXCEPTION 'job % of the call: %', ordinal, SQLERRM USING ERRCODE = '22023',
+			DETAIL = coalesce(nullif(because, ''), format('It is %s.', left(value::text, 200))),
+			HINT = coalesce(nullif(advice, ''), 'Nothing of the call was pushed.');
 	END;
 END
 $$;

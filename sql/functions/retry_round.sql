@@ -25,8 +25,8 @@ BEGIN
 			RETURNING o.*
 		), back AS MATERIALIZED (
 			SELECT g.*, j.queue, j.kind, j.priority
-			FROM gone g JOIN pawl.job j
-				ON j.shard = 0 AND j.id = g.job_id AND j.id BETWEEN $2 AND $3
+			FROM gone g, LATERAL (SELECT d.queue, d.kind, d.priority FROM pawl.job d
+				WHERE d.shard = 0 AND d.id = g.job_id AND d.id BETWEEN $2 AND $3 OFFSET 0) j
 		), kept AS (
 			INSERT INTO pawl.attempt (job_id, fence, started_at, ended_at, worker, attempt,
 				category, error, detail)
