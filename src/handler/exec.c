@@ -1,0 +1,484 @@
+/*
+ * exec.c - handlers in any language: a program for each attempt
+ *
+ * exec_run is called on executor threads, several at a time; everything of an attempt
+ * is in its struct run, on the thread's stack and owned by it.  One poll waits for
+ * all that may happen: the program's end, its four pipes, an interrupt, the timeout,
+ * the end of the grace, the guard's death.
+ */
+#include "handler/exec.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/limits.h"
+#include "handler/argv.h"
+#include "handler/child.h"
+#include "handler/child_env.h"
+#include "handler/messages.h"
+#include "handler/output.h"
+
+#define GRACE_MS 10000         /* from SIGTERM to SIGKILL, unless told */
+#define CHUNK (16 * 1024)      /* read at once */
+#define LEFT_MAX (1024 * 1024) /* read after the end: the largest pipe there is */
+#define GUARD_RETRY_MS 1000    /* when no guard could be forked */
+
+#define EXIT_FINAL 65  /* EX_DATAERR of sysexits.h: it will not work next time either */
+#define EXIT_SNOOZE 75 /* EX_TEMPFAIL: not now */
+
+struct exec_spec
+{
+	strings argv;
+	strings pass_env;
+	strings connection;
+	guard *guard;
+	int64_t grace_ms;
+};
+
+typedef enum stop
+{
+	STOP_NONE, /* it ended, or goes on */
+	STOP_TIMEOUT,
+	STOP_INTERRUPT
+} stop;
+
+typedef struct run
+{
+	pawl_context *context;
+	const pawl_job *job;
+	const exec_spec *spec;
+	char mark[64]; /* of this attempt, in the children's environment */
+	child child;
+	size_t args_length;
+	size_t args_sent;
+	output out;
+	output err;
+	messages messages;
+	lines message_lines;
+	stop stop; /* why it was told to end */
+	int64_t timeout_at_ms;
+	int64_t kill_at_ms;
+	int64_t guard_retry_ms;
+} run;
+
+typedef enum watched
+{
+	WATCH_PROCESS,
+	WATCH_IN,
+	WATCH_OUT,
+	WATCH_ERR,
+	WATCH_MESSAGES,
+	WATCH_INTERRUPT,
+	WATCH_GUARD,
+	WATCH_COUNT
+} watched;
+
+/* ------------------------------------------------------------ spec --------------- */
+
+pawl_status
+exec_spec_new(const exec_options *options, exec_spec **ret_spec, pawl_error *error)
+{
+	exec_spec *spec = calloc(1, sizeof(*spec));
+	pawl_status status = PAWL_OK;
+
+	if (spec == NULL)
+		return error_memory(error);
+	assert(options->guard != NULL);
+	spec->guard = options->guard;
+	spec->grace_ms = options->grace_ms == 0 ? GRACE_MS : options->grace_ms;
+	strings_add_all(&spec->pass_env, options->pass_env);
+	strings_add_all(&spec->connection, options->connection);
+	if (options->shell)
+		strings_add_all(&spec->argv,
+		                (const char *[]){"/bin/sh", "-c", options->command, NULL});
+	else
+		status = argv_split(options->command, &spec->argv, error);
+	if (status == PAWL_OK &&
+	    (spec->argv.broken || spec->pass_env.broken || spec->connection.broken))
+		status = error_memory(error);
+	if (status != PAWL_OK)
+	{
+		exec_spec_free(spec);
+		return status;
+	}
+	*ret_spec = spec;
+	return PAWL_OK;
+}
+
+void
+exec_spec_free(exec_spec *spec)
+{
+	if (spec == NULL)
+		return;
+	strings_free(&spec->argv);
+	strings_free(&spec->pass_env);
+	strings_free(&spec->connection);
+	free(spec);
+}
+
+/* ------------------------------------------------------------ pipes -------------- */
+
+/* Writes what the pipe takes; closes it after the last byte, or when nobody reads. */
+static void
+feed(run *r)
+{
+	ssize_t put =
+		write(r->child.in, r->job->args + r->args_sent, r->args_length - r->args_sent);
+
+	if (put >= 0)
+		r->args_sent += (size_t) put;
+	else if (errno != EAGAIN && errno != EINTR)
+		child_close(&r->child.in);
+	if (r->args_sent == r->args_length)
+		child_close(&r->child.in);
+}
+
+/* Hands one chunk on; false when there is none now, or (closed) for ever. */
+static bool
+take_chunk(run *r, watched which, int *fd)
+{
+	char chunk[CHUNK];
+	ssize_t got = *fd < 0 ? 0 : read(*fd, chunk, sizeof(chunk));
+
+	if (got > 0 && which == WATCH_OUT)
+		output_add(&r->out, chunk, (size_t) got);
+	else if (got > 0 && which == WATCH_ERR)
+		output_add(&r->err, chunk, (size_t) got);
+	else if (got > 0)
+		lines_add(&r->message_lines, chunk, (size_t) got);
+	else if (got == 0 || (errno != EAGAIN && errno != EINTR))
+		child_close(fd);
+	return got > 0;
+}
+
+/*
+ * What the program wrote before it ended is in the pipe by now.  A process that
+ * escaped may go on writing; the bound is for that.
+ */
+static void
+take_rest(run *r, watched which, int *fd)
+{
+	for (int i = 0; i < LEFT_MAX / CHUNK && take_chunk(r, which, fd); i++)
+	{
+		/* the next one */
+	}
+	child_close(fd);
+}
+
+static void
+take_all_rest(run *r)
+{
+	child_close(&r->child.in);
+	take_rest(r, WATCH_OUT, &r->child.out);
+	take_rest(r, WATCH_ERR, &r->child.err);
+	take_rest(r, WATCH_MESSAGES, &r->child.messages);
+	output_end(&r->out);
+	output_end(&r->err);
+	lines_end(&r->message_lines);
+}
+
+/* ------------------------------------------------------------ loop --------------- */
+
+/* SIGTERM and the grace; only the first reason counts. */
+static void
+tell_to_end(run *r, stop why)
+{
+	if (r->stop != STOP_NONE)
+		return;
+	r->stop = why;
+	r->timeout_at_ms = CLOCK_NEVER;
+	r->kill_at_ms = clock_ms() + r->spec->grace_ms;
+	child_signal(&r->child, SIGTERM);
+}
+
+static void
+check_clock(run *r)
+{
+	int64_t now_ms = clock_ms();
+
+	if (now_ms >= r->timeout_at_ms)
+		tell_to_end(r, STOP_TIMEOUT);
+	if (now_ms >= r->kill_at_ms)
+	{
+		r->kill_at_ms = CLOCK_NEVER;
+		child_signal(&r->child, SIGKILL);
+	}
+	if (now_ms >= r->guard_retry_ms)
+		r->guard_retry_ms = guard_renew(r->spec->guard, NULL) == PAWL_OK
+		                        ? CLOCK_NEVER
+		                        : now_ms + GUARD_RETRY_MS;
+}
+
+static void
+check_interrupt(run *r)
+{
+	switch (pawl_context_interrupted(r->context))
+	{
+		case PAWL_RUNNING_ON:
+			break;
+		case PAWL_TIMED_OUT:
+			tell_to_end(r, STOP_TIMEOUT);
+			break;
+		case PAWL_CANCELLED:
+		case PAWL_LEASE_LOST:
+		case PAWL_DRAINING:
+			tell_to_end(r, STOP_INTERRUPT);
+			break;
+	}
+}
+
+static int64_t
+next_deadline(const run *r)
+{
+	int64_t next_ms =
+		r->timeout_at_ms < r->kill_at_ms ? r->timeout_at_ms : r->kill_at_ms;
+
+	return r->guard_retry_ms < next_ms ? r->guard_retry_ms : next_ms;
+}
+
+static void
+fill_watched(const run *r, struct pollfd *fds)
+{
+	bool stopping = r->stop != STOP_NONE;
+
+	fds[WATCH_PROCESS] = (struct pollfd){r->child.process, POLLIN, 0};
+	fds[WATCH_IN] = (struct pollfd){r->child.in, POLLOUT, 0};
+	fds[WATCH_OUT] = (struct pollfd){r->child.out, POLLIN, 0};
+	fds[WATCH_ERR] = (struct pollfd){r->child.err, POLLIN, 0};
+	fds[WATCH_MESSAGES] = (struct pollfd){r->child.messages, POLLIN, 0};
+	fds[WATCH_INTERRUPT] = (struct pollfd){
+		stopping ? -1 : pawl_context_interrupt_fd(r->context), POLLIN, 0};
+	fds[WATCH_GUARD] = (struct pollfd){guard_fd(r->spec->guard), POLLIN, 0};
+}
+
+static void
+handle(run *r, const struct pollfd *fds)
+{
+	if (fds[WATCH_IN].revents != 0)
+		feed(r);
+	if (fds[WATCH_OUT].revents != 0)
+		(void) take_chunk(r, WATCH_OUT, &r->child.out);
+	if (fds[WATCH_ERR].revents != 0)
+		(void) take_chunk(r, WATCH_ERR, &r->child.err);
+	if (fds[WATCH_MESSAGES].revents != 0)
+		(void) take_chunk(r, WATCH_MESSAGES, &r->child.messages);
+	if (fds[WATCH_INTERRUPT].revents != 0)
+		check_interrupt(r);
+	if (fds[WATCH_GUARD].revents != 0)
+		r->guard_retry_ms = 0;
+}
+
+/* Until the program has ended. */
+static void
+attend(run *r)
+{
+	struct pollfd fds[WATCH_COUNT];
+
+	for (;;)
+	{
+		fill_watched(r, fds);
+		if (poll(fds, WATCH_COUNT, clock_poll_ms(next_deadline(r))) > 0)
+			handle(r, fds);
+		if (fds[WATCH_PROCESS].revents != 0)
+			return;
+		check_clock(r);
+	}
+}
+
+/* ------------------------------------------------------------ verdict ------------ */
+
+/* A failure's text: what happened, then the last lines of stderr. */
+static void
+report(run *r, const char *what)
+{
+	auto_buffer tail = BUFFER_INIT;
+
+	output_tail(&r->err, &tail);
+	if (buffer_ok(&tail) && tail.length > 0)
+		pawl_context_error(r->context, "%s\n%s", what, tail.data);
+	else
+		pawl_context_error(r->context, "%s", what);
+}
+
+static pawl_verdict
+judge_success(run *r)
+{
+	if (r->messages.oversize > 0)
+	{
+		pawl_context_error(r->context,
+		                   "result of %zu bytes exceeds the limit of %d bytes",
+		                   r->messages.oversize, LIMIT_JSON);
+		return PAWL_FAIL;
+	}
+	if (!buffer_ok(&r->messages.result))
+	{
+		pawl_context_error(r->context, "out of memory while reading the result");
+		return PAWL_FAIL;
+	}
+	if (r->messages.has_result)
+		pawl_context_result(r->context, r->messages.result.data);
+	return PAWL_COMPLETE;
+}
+
+static pawl_verdict
+judge_exit(run *r, int code)
+{
+	char what[64];
+
+	if (code == 0)
+		return judge_success(r);
+	if (code == EXIT_SNOOZE)
+		return PAWL_SNOOZE;
+	snprintf(what, sizeof(what), "exit code %d", code);
+	report(r, what);
+	return code == EXIT_FINAL ? PAWL_FAIL_FINAL : PAWL_FAIL;
+}
+
+static pawl_verdict
+judge(run *r, const siginfo_t *end)
+{
+	char what[128];
+
+	if (r->stop == STOP_INTERRUPT)
+		return PAWL_RELEASE;
+	if (r->stop == STOP_NONE && end->si_code == CLD_EXITED)
+		return judge_exit(r, end->si_status);
+	if (r->stop == STOP_TIMEOUT)
+		snprintf(what, sizeof(what), "timed out after %g s",
+		         (double) r->job->timeout_ms / 1000.0);
+	else
+	{
+		const char *name = sigdescr_np(end->si_status);
+
+		snprintf(what, sizeof(what), "killed by signal %d (%s)", end->si_status,
+		         name == NULL ? "unknown" : name);
+	}
+	report(r, what);
+	return PAWL_FAIL;
+}
+
+/* ------------------------------------------------------------ run ---------------- */
+
+static void
+init_run(run *r, pawl_context *context, const pawl_job *job, const exec_spec *spec)
+{
+	r->context = context;
+	r->job = job;
+	r->spec = spec;
+	r->args_length = strlen(job->args);
+	output_init(&r->out, context, PAWL_INFO);
+	output_init(&r->err, context, PAWL_WARN);
+	r->messages = (messages){.context = context, .delay_ms = -1};
+	r->message_lines = (lines){
+		.limit = LIMIT_MESSAGE, .callback = messages_line, .closure = &r->messages};
+	r->timeout_at_ms = r->kill_at_ms = r->guard_retry_ms = CLOCK_NEVER;
+	snprintf(r->mark, sizeof(r->mark), "%s.%" PRId64 ".", guard_token(spec->guard),
+	         job->fence);
+}
+
+static void
+free_run(run *r)
+{
+	output_free(&r->out);
+	output_free(&r->err);
+	messages_free(&r->messages);
+	lines_free(&r->message_lines);
+}
+
+/* False: it could not be started, and the context has been told why. */
+static bool
+start(run *r)
+{
+	auto_strings env = STRINGS_INIT;
+	pawl_error error;
+	int64_t timeout_ms = r->job->timeout_ms;
+	child_env_spec spec = {
+		.guard_mark = r->mark,
+		.connection = (const char *const *) r->spec->connection.list,
+		.pass_env = (const char *const *) r->spec->pass_env.list,
+		.deadline_us = timeout_ms > 0 ? clock_wall_us() + timeout_ms * 1000 : 0,
+	};
+
+	child_env_build(&env, r->job, &spec);
+	if (env.broken)
+	{
+		pawl_context_error(r->context, "out of memory");
+		return false;
+	}
+	if (timeout_ms > 0)
+		r->timeout_at_ms = clock_ms() + timeout_ms;
+	if (child_spawn(r->spec->argv.list, env.list, r->spec->guard, &r->child, &error) !=
+	    PAWL_OK)
+	{
+		pawl_context_error(r->context, "%s", error.message);
+		return false;
+	}
+	return true;
+}
+
+static pawl_verdict
+run_child(run *r)
+{
+	siginfo_t end;
+	pawl_verdict verdict;
+
+	if (!start(r))
+		return PAWL_FAIL;
+	attend(r);
+	child_reap(&r->child, r->spec->guard, r->stop == STOP_NONE ? NULL : r->mark, &end);
+	take_all_rest(r);
+	verdict = judge(r, &end);
+	if (r->messages.delay_ms >= 0 && (verdict == PAWL_FAIL || verdict == PAWL_SNOOZE))
+		pawl_context_delay(r->context, r->messages.delay_ms);
+	return verdict;
+}
+
+/* A pipe that nobody reads any more must not kill a worker that knows of no SIGPIPE. */
+static void
+block_sigpipe(sigset_t *ret_before)
+{
+	sigset_t pipe_signal;
+
+	sigemptyset(&pipe_signal);
+	sigaddset(&pipe_signal, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &pipe_signal, ret_before);
+}
+
+static void
+restore_sigpipe(const sigset_t *before)
+{
+	const struct timespec at_once = {0};
+	sigset_t pipe_signal;
+
+	sigemptyset(&pipe_signal);
+	sigaddset(&pipe_signal, SIGPIPE);
+	if (!sigismember(before, SIGPIPE))
+		(void) sigtimedwait(&pipe_signal, NULL, &at_once);
+	pthread_sigmask(SIG_SETMASK, before, NULL);
+}
+
+pawl_verdict
+exec_run(pawl_context *context, const pawl_job *job, void *closure)
+{
+	run r = {.child = {.process = -1, .in = -1, .out = -1, .err = -1, .messages = -1}};
+	sigset_t before;
+	pawl_verdict verdict;
+
+	if (pawl_context_interrupted(context) != PAWL_RUNNING_ON)
+		return PAWL_RELEASE;
+	init_run(&r, context, job, closure);
+	block_sigpipe(&before);
+	verdict = run_child(&r);
+	restore_sigpipe(&before);
+	free_run(&r);
+	return verdict;
+}

@@ -1,0 +1,223 @@
+/*
+ * messages.c - what an exec handler's program says on descriptor 3
+ *
+ * Jansson checks each line and takes the small members apart; the text of a result is
+ * cut out of the line by json_member.
+ */
+#include "handler/messages.h"
+
+#include <jansson.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "base/text.h"
+#include "handler/json_member.h"
+
+/* Big integers are read as reals: they need only be valid here. */
+#define DECODE_FLAGS (JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL)
+
+static void
+log_text(messages *m, pawl_level level, const char *text, const char *context)
+{
+	pawl_context_log(m->context, level, text, strlen(text), context);
+}
+
+/* ------------------------------------------------------------ members ------------ */
+
+static void
+take_result(messages *m, const char *line, size_t length)
+{
+	buffer_clear(&m->result);
+	m->has_result = json_member(line, length, "result", &m->result);
+	m->oversize = m->result.length > LIMIT_JSON ? m->result.length : 0;
+}
+
+static void
+take_retry_after(messages *m, const json_t *value)
+{
+	double seconds = json_number_value(value);
+
+	if (!json_is_number(value) || !(seconds >= 0))
+		log_text(m, PAWL_WARN, "retry_after_s is not a number of seconds", NULL);
+	else
+		m->delay_ms =
+			(int64_t) ((seconds < LIMIT_RETRY_S ? seconds : LIMIT_RETRY_S) * 1000);
+}
+
+static pawl_level
+level_of(const char *name)
+{
+	static const char *const names[] = {
+		[PAWL_DEBUG] = "debug",
+		[PAWL_INFO] = "info",
+		[PAWL_WARN] = "warn",
+		[PAWL_ERROR] = "error",
+	};
+
+	for (int level = PAWL_DEBUG; name != NULL && level <= PAWL_ERROR; level++)
+	{
+		if (strcmp(names[level], name) == 0)
+			return (pawl_level) level;
+	}
+	return PAWL_INFO;
+}
+
+/*
+ * The context of a log member, as it was written; false: there is none, or it is too
+ * long, which is said instead.
+ */
+static bool
+log_context(messages *m, const char *line, size_t length, buffer *out)
+{
+	auto_buffer member = BUFFER_INIT;
+
+	if (!json_member(line, length, "log", &member) || !buffer_ok(&member) ||
+	    !json_member(member.data, member.length, "context", out) || !buffer_ok(out))
+		return false;
+	if (out->length > LIMIT_LOG_LINE)
+	{
+		log_text(m, PAWL_WARN, "the next line's context is too long and left out",
+		         NULL);
+		return false;
+	}
+	return true;
+}
+
+static void
+take_log(messages *m, const json_t *value, const char *line, size_t length)
+{
+	const json_t *message = json_object_get(value, "message");
+	const char *level = json_string_value(json_object_get(value, "level"));
+	auto_buffer context = BUFFER_INIT;
+	bool has_context;
+
+	if (!json_is_string(message))
+	{
+		log_text(m, PAWL_WARN, "log has no message", NULL);
+		return;
+	}
+	has_context = log_context(m, line, length, &context);
+	pawl_context_log(m->context, level_of(level), json_string_value(message),
+	                 json_string_length(message), has_context ? context.data : NULL);
+}
+
+/* Progress and counts are kept where a person finds them: in the job's log. */
+static void
+log_member(messages *m, const char *line, size_t length, const char *name)
+{
+	auto_buffer context = BUFFER_INIT;
+
+	buffer_appendf(&context, "{\"%s\":", name);
+	(void) json_member(line, length, name, &context);
+	buffer_append(&context, "}");
+	if (buffer_ok(&context) && context.length <= LIMIT_LOG_LINE)
+		log_text(m, PAWL_DEBUG, name, context.data);
+}
+
+/* ------------------------------------------------------------ lines -------------- */
+
+/* Whether the text begins {"result": and so was meant as a result; what follows. */
+static const char *
+result_begin(const char *line, const char *end)
+{
+	static const char *const parts[] = {"{", "\"result\"", ":"};
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+	{
+		size_t length = strlen(parts[i]);
+
+		while (line < end && (*line == ' ' || *line == '\t'))
+			line++;
+		if ((size_t) (end - line) < length || memcmp(line, parts[i], length) != 0)
+			return NULL;
+		line += length;
+	}
+	return line;
+}
+
+static void
+log_invalid(messages *m, const char *line, size_t length, const char *why)
+{
+	auto_buffer text = BUFFER_INIT;
+
+	buffer_appendf(&text, "message is no JSON object (%s): ", why);
+	buffer_append_bytes(&text, line, length);
+	if (buffer_ok(&text))
+		pawl_context_log(m->context, PAWL_WARN, text.data, text.length, NULL);
+}
+
+static void
+take_invalid(messages *m, const char *line, size_t length, const char *why)
+{
+	log_invalid(m, line, length, why);
+	if (result_begin(line, line + length) == NULL)
+		return;
+	buffer_clear(&m->result);
+	text_quote_json(&m->result, line, length);
+	m->has_result = true;
+	m->oversize = m->result.length > LIMIT_JSON ? m->result.length : 0;
+}
+
+/* A line of which only a part was kept. */
+static void
+take_cut(messages *m, const char *line, size_t kept, size_t length)
+{
+	const char *value = result_begin(line, line + kept);
+	auto_buffer text = BUFFER_INIT;
+
+	if (value != NULL)
+	{
+		m->has_result = true;
+		m->oversize = length - (size_t) (value - line) - 1;
+		return;
+	}
+	buffer_appendf(&text, "message of %zu bytes exceeds the limit of %d bytes", length,
+	               LIMIT_MESSAGE);
+	if (buffer_ok(&text))
+		pawl_context_log(m->context, PAWL_WARN, text.data, text.length, NULL);
+}
+
+static void
+take_object(messages *m, const json_t *object, const char *line, size_t length)
+{
+	const json_t *value;
+
+	if (json_object_get(object, "result") != NULL)
+		take_result(m, line, length);
+	if ((value = json_object_get(object, "retry_after_s")) != NULL)
+		take_retry_after(m, value);
+	if ((value = json_object_get(object, "log")) != NULL)
+		take_log(m, value, line, length);
+	if (json_object_get(object, "progress") != NULL)
+		log_member(m, line, length, "progress");
+	if (json_object_get(object, "count") != NULL)
+		log_member(m, line, length, "count");
+}
+
+void
+messages_line(const char *line, size_t kept, size_t length, void *closure)
+{
+	messages *m = closure;
+	json_error_t error;
+	json_t *object;
+
+	if (kept < length)
+	{
+		take_cut(m, line, kept, length);
+		return;
+	}
+	if (strspn(line, " \t\r") == length)
+		return;
+	object = json_loadb(line, length, DECODE_FLAGS, &error);
+	if (json_is_object(object))
+		take_object(m, object, line, length);
+	else
+		take_invalid(m, line, length, object == NULL ? error.text : "another value");
+	json_decref(object);
+}
+
+void
+messages_free(messages *m)
+{
+	buffer_free(&m->result);
+}
