@@ -90,6 +90,13 @@ error_sqlstate(pawl_error *error, const char *sqlstate)
 	         sqlstate != NULL ? sqlstate : "");
 }
 
+void
+error_clear(pawl_error *error)
+{
+	if (error != NULL)
+		*error = (pawl_error){.status = PAWL_OK};
+}
+
 pawl_status
 error_memory(pawl_error *error)
 {

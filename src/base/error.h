@@ -20,6 +20,9 @@ void error_detail(pawl_error *error, const char *format, ...) PAWL_PRINTF(2, 3);
 void error_hint(pawl_error *error, const char *format, ...) PAWL_PRINTF(2, 3);
 void error_sqlstate(pawl_error *error, const char *sqlstate);
 
+/* As it is after a call that succeeded: PAWL_OK and no text. */
+void error_clear(pawl_error *error);
+
 /* "out of memory" */
 pawl_status error_memory(pawl_error *error);
 

@@ -47,14 +47,15 @@ extern const db_limits DB_LIMITS_DEFAULT;
  */
 PAWL_CHECK pawl_status db_new(const char *conninfo, const char *role, const char *label,
                               db **ret_db, pawl_error *error);
-void db_free(db *db); /* closes it; by its owner, or by anybody after the owner ended */
+void
+db_free(db *conn); /* closes it; by its owner, or by anybody after the owner ended */
 
 /* Open it now unless it is open.  ERR_CONNECT. */
-PAWL_CHECK pawl_status db_open(db *db, pawl_error *error);
-void db_close(db *db);
-bool db_is_open(const db *db);
-int db_backend_pid(const db *db);    /* 0 when closed */
-int db_server_version(const db *db); /* 150018; 0 when closed */
+PAWL_CHECK pawl_status db_open(db *conn, pawl_error *error);
+void db_close(db *conn);
+bool db_is_open(const db *conn);
+int db_backend_pid(const db *conn);    /* 0 when closed */
+int db_server_version(const db *conn); /* 150018; 0 when closed */
 
 /*
  * Parameters of one statement, in text format.  Begin with DB_PARAMS_INIT; values are
@@ -88,12 +89,12 @@ void db_params_cleanup(db_params **params);
  * COMMIT was sent is still tried again (nothing was done); an unknown COMMIT never is.
  * ret_result may be NULL.
  */
-PAWL_CHECK pawl_status db_run(db *db, const db_limits *limits, int64_t deadline_ms,
+PAWL_CHECK pawl_status db_run(db *conn, const db_limits *limits, int64_t deadline_ms,
                               const char *sql, const db_params *params,
                               db_result **ret_result, pawl_error *error);
 
 /* The same, once: no retry. */
-PAWL_CHECK pawl_status db_run_once(db *db, const db_limits *limits, const char *sql,
+PAWL_CHECK pawl_status db_run_once(db *conn, const db_limits *limits, const char *sql,
                                    const db_params *params, db_result **ret_result,
                                    pawl_error *error);
 
@@ -105,7 +106,7 @@ typedef struct db_txn
 {
 	db *db;
 } db_txn;
-PAWL_CHECK pawl_status db_begin(db *db, const db_limits *limits, db_txn *ret_txn,
+PAWL_CHECK pawl_status db_begin(db *conn, const db_limits *limits, db_txn *ret_txn,
                                 pawl_error *error);
 PAWL_CHECK pawl_status db_exec(db_txn *txn, const char *sql, const db_params *params,
                                db_result **ret_result, pawl_error *error);
@@ -131,14 +132,14 @@ void db_result_cleanup(db_result **result);
 /* ------------------------------------------------------------ notifications ------ */
 
 /* LISTEN on a channel: an accelerator; lost with the connection, renewed at reopening. */
-PAWL_CHECK pawl_status db_listen(db *db, const char *channel, pawl_error *error);
+PAWL_CHECK pawl_status db_listen(db *conn, const char *channel, pawl_error *error);
 
 /*
  * Wait until a notification comes (ret_notified true), wake_fd becomes readable, or
  * deadline_ms.  wake_fd may be -1.  A lost connection ends the wait with OK: the next
  * use reopens it.  On a connection that is closed it waits for wake_fd alone.
  */
-PAWL_CHECK pawl_status db_wait(db *db, int wake_fd, int64_t deadline_ms,
+PAWL_CHECK pawl_status db_wait(db *conn, int wake_fd, int64_t deadline_ms,
                                bool *ret_notified, pawl_error *error);
 
 #endif

@@ -27,8 +27,8 @@ extern const embedded_list EMBEDDED_MIGRATIONS; /* sql/migrations: "0001_tables"
 extern const embedded_list EMBEDDED_VIEWS;      /* sql/views */
 extern const embedded_list EMBEDDED_FUNCTIONS;  /* sql/functions */
 extern const embedded_list EMBEDDED_QUERIES;    /* sql/queries */
-extern const embedded_list EMBEDDED_STEPS;      /* sql/migrate: what migrate itself runs */
-extern const embedded_file EMBEDDED_GRANTS;     /* sql/grants.sql; may be empty */
+extern const embedded_list EMBEDDED_STEPS;  /* sql/migrate: what migrate itself runs */
+extern const embedded_file EMBEDDED_GRANTS; /* sql/grants.sql; may be empty */
 
 /* The file of that name, or NULL. */
 const embedded_file *embedded_find(const embedded_list *list, const char *name);

@@ -19,14 +19,14 @@ typedef struct migrate_state
 } migrate_state;
 
 /* to: the version to go up to; 0: the newest.  notice tells each step; NULL: nobody. */
-PAWL_CHECK pawl_status migrate_up(db *db, int to,
+PAWL_CHECK pawl_status migrate_up(db *conn, int to,
                                   void (*notice)(const char *text, void *closure),
                                   void *closure, pawl_error *error);
-PAWL_CHECK pawl_status migrate_status(db *db, migrate_state *ret_state,
+PAWL_CHECK pawl_status migrate_status(db *conn, migrate_state *ret_state,
                                       pawl_error *error);
 
 /* ERR_SCHEMA with a hint unless the schema is of this program's version. */
-PAWL_CHECK pawl_status migrate_check(db *db, pawl_error *error);
+PAWL_CHECK pawl_status migrate_check(db *conn, pawl_error *error);
 
 /* The whole as one SQL script that psql can run. */
 void migrate_script(int to, buffer *out);

@@ -1,0 +1,67 @@
+/*
+ * connection.h - inside of a db: for the files of src/db alone
+ *
+ * States.  CLOSED: no PGconn.  IDLE: open, no transaction, nothing in flight.  BEGUN:
+ * db_begin was called, nothing was sent yet.  OPEN: the server has a transaction of
+ * ours.  A connection whose state is anything else is closed at once.
+ */
+#ifndef PAWL_DB_CONNECTION_H
+#define PAWL_DB_CONNECTION_H
+
+#include <libpq-fe.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "db/db.h"
+
+/* Channels of one connection: the doorbell and the cancel bell; room for as many. */
+#define CHANNELS_MAX 4
+
+typedef enum db_state
+{
+	DB_CLOSED,
+	DB_IDLE,
+	DB_BEGUN,
+	DB_OPEN
+} db_state;
+
+struct db
+{
+	char *conninfo;
+	char *application_name;
+	_Atomic uintptr_t owner; /* the thread that first used it; 0: none yet */
+
+	PGconn *pg;
+	db_state state;
+	db_limits limits; /* of the transaction in BEGUN and OPEN */
+	char xid[24];     /* of that transaction, once it is known; "": none assigned */
+	bool xid_current; /* xid was read after the last statement */
+
+	char *channels[CHANNELS_MAX]; /* LISTENed to at each opening */
+	int channel_count;
+	bool notified; /* a notification came that db_wait has not told yet */
+};
+
+/*
+ * Each use asserts the owner: prints one line and ends the process.  In release builds
+ * too, because libpq is not instrumented and no sanitizer would see two threads in it.
+ */
+#define ASSERT_OWNER(conn) connection_assert_owner((conn), __func__)
+void connection_assert_owner(db *conn, const char *function);
+
+/* Open by deadline_ms (CLOCK_BOOTTIME), though at least one address is tried. */
+PAWL_CHECK pawl_status connection_open(db *conn, int64_t deadline_ms,
+                                       pawl_error *error);
+
+/*
+ * Leave it open and IDLE: opens it when it is closed or the server has hung up since;
+ * renews LISTEN after an opening.
+ */
+PAWL_CHECK pawl_status connection_ready(db *conn, int64_t deadline_ms,
+                                        pawl_error *error);
+
+/* Note notifications that libpq has read; keeps none. */
+void connection_drain(db *conn);
+
+#endif

@@ -1,0 +1,364 @@
+/*
+ * txn.c - the one place that begins a transaction
+ *
+ * First round trip: BEGIN, the limits, the first statement, the transaction's id.
+ * Then one for each further statement with the id again, and one for COMMIT.  So the
+ * id is always known before COMMIT is sent, and costs no round trip of its own.
+ *
+ * Nothing of a role's or a database's settings matters inside: isolation level, access
+ * mode, limits and search_path are set for the transaction.
+ */
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "db/doubt.h"
+#include "db/report.h"
+#include "db/txn.h"
+#include "db/wire.h"
+
+const db_limits DB_LIMITS_DEFAULT = {
+	.lock_timeout_ms = 5000,
+	.statement_timeout_ms = 30000,
+	.idle_timeout_ms = 10000,
+};
+
+/*
+ * The server ends a statement at statement_timeout; its answer has this much longer to
+ * arrive: a lost packet is sent again within 1 to 3 s.
+ */
+#define ANSWER_MARGIN_MS 4000
+
+#define BEGIN_SQL "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+#define XID_SQL "SELECT pg_catalog.pg_current_xact_id_if_assigned()"
+#define LIMITS_SQL                                                                     \
+	"SELECT pg_catalog.set_config('lock_timeout', '%d', true), "                       \
+	"pg_catalog.set_config('statement_timeout', '%d', true), "                         \
+	"pg_catalog.set_config('idle_in_transaction_session_timeout', '%d', true), "       \
+	"pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)"
+
+/* BEGIN, limits, the statement, the id. */
+#define STEPS_MAX 4
+
+static int64_t
+answer_deadline(const db *conn)
+{
+	return clock_ms() + conn->limits.statement_timeout_ms + ANSWER_MARGIN_MS;
+}
+
+/* ---------------------------------------------------------------- begin --------- */
+
+void
+txn_start(db *conn, const db_limits *limits)
+{
+	assert(conn->state == DB_IDLE);
+	assert(limits->lock_timeout_ms > 0);
+	assert(limits->statement_timeout_ms > 0);
+	assert(limits->idle_timeout_ms > 0);
+	conn->limits = *limits;
+	conn->xid[0] = '\0';
+	conn->xid_current = false;
+	conn->state = DB_BEGUN;
+}
+
+pawl_status
+txn_begin(db *conn, const db_limits *limits, int64_t deadline_ms, pawl_error *error)
+{
+	pawl_status status;
+
+	ASSERT_OWNER(conn);
+	status = connection_ready(conn, deadline_ms, error);
+	if (status == PAWL_OK)
+		txn_start(conn, limits != NULL ? limits : &DB_LIMITS_DEFAULT);
+	return status;
+}
+
+/* ---------------------------------------------------------------- rollback ------ */
+
+void
+txn_rollback(db *conn)
+{
+	wire_step step = {.sql = "ROLLBACK"};
+
+	ASSERT_OWNER(conn);
+	if (conn->state == DB_BEGUN)
+		conn->state = DB_IDLE;
+	if (conn->state != DB_OPEN)
+		return;
+	if (wire_exchange(conn, &step, 1, answer_deadline(conn), NULL) == PAWL_OK)
+	{
+		conn->state = DB_IDLE;
+		if (PQtransactionStatus(conn->pg) != PQTRANS_IDLE)
+			db_close(conn);
+	}
+	wire_clear(&step, 1);
+}
+
+/*
+ * After a failed step.  A server that has become read-only is left: the next opening
+ * may find another one that is not.
+ */
+static pawl_status
+abandon(db *conn, const PGresult *result, pawl_status status)
+{
+	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	bool read_only = sqlstate != NULL && strcmp(sqlstate, "25006") == 0;
+
+	if (status == PAWL_ERR_CONNECTION || read_only)
+		db_close(conn);
+	else
+		txn_rollback(conn);
+	return status;
+}
+
+/* ---------------------------------------------------------------- exec ---------- */
+
+typedef struct exchange
+{
+	wire_step steps[STEPS_MAX];
+	size_t count;
+	size_t main; /* index of the caller's statement; count: it has none */
+	char limits[sizeof(LIMITS_SQL) + 3 * 12];
+} exchange;
+
+static void
+add_step(exchange *e, const char *sql, const db_params *params)
+{
+	assert(e->count < STEPS_MAX);
+	e->steps[e->count++] = (wire_step){.sql = sql, .params = params};
+}
+
+/* What one round trip carries; sql may be NULL: only what belongs to it. */
+static void
+compose(exchange *e, const db *conn, const char *sql, const db_params *params)
+{
+	if (conn->state == DB_BEGUN)
+	{
+		snprintf(e->limits, sizeof(e->limits), LIMITS_SQL, conn->limits.lock_timeout_ms,
+		         conn->limits.statement_timeout_ms, conn->limits.idle_timeout_ms);
+		add_step(e, BEGIN_SQL, NULL);
+		add_step(e, e->limits, NULL);
+	}
+	e->main = e->count;
+	if (sql != NULL)
+		add_step(e, sql, params);
+	add_step(e, XID_SQL, NULL);
+}
+
+/*
+ * The first step that failed, as an error.  BEGIN READ WRITE on a standby says 0A000:
+ * that is a failover under way, as 25006 is.
+ */
+static pawl_status
+judge(db *conn, const exchange *e, int64_t elapsed_ms, pawl_error *error)
+{
+	bool timed_out = elapsed_ms >= conn->limits.statement_timeout_ms;
+
+	for (size_t i = 0; i < e->count; i++)
+	{
+		const PGresult *result = e->steps[i].result;
+		const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+		pawl_status status;
+
+		if (wire_succeeded(result))
+			continue;
+		status = report_result(error, result, timed_out || i < e->main);
+		if (i >= e->main || sqlstate == NULL || strcmp(sqlstate, "0A000") != 0)
+			return abandon(conn, result, status);
+		if (error != NULL)
+			error->status = PAWL_ERR_TRANSIENT;
+		db_close(conn);
+		return PAWL_ERR_TRANSIENT;
+	}
+	return PAWL_OK;
+}
+
+static void
+note_xid(db *conn, const PGresult *result)
+{
+	const char *xid = PQntuples(result) == 1 ? PQgetvalue(result, 0, 0) : "";
+
+	snprintf(conn->xid, sizeof(conn->xid), "%s", xid);
+	conn->xid_current = true;
+}
+
+/* One round trip inside the transaction; see compose. */
+static pawl_status
+round_trip(db *conn, const char *sql, const db_params *params, PGresult **ret_result,
+           pawl_error *error)
+{
+	exchange e = {.count = 0};
+	int64_t started = clock_ms();
+	pawl_status status;
+
+	assert(conn->state == DB_BEGUN || conn->state == DB_OPEN);
+	compose(&e, conn, sql, params);
+	status = wire_exchange(conn, e.steps, e.count, answer_deadline(conn), error);
+	if (status == PAWL_OK)
+	{
+		conn->state = DB_OPEN;
+		status = judge(conn, &e, clock_ms() - started, error);
+	}
+	if (status == PAWL_OK)
+	{
+		note_xid(conn, e.steps[e.count - 1].result);
+		if (ret_result != NULL)
+		{
+			*ret_result = e.steps[e.main].result;
+			e.steps[e.main].result = NULL;
+		}
+	}
+	wire_clear(e.steps, e.count);
+	return status;
+}
+
+pawl_status
+txn_exec(db *conn, const char *sql, const db_params *params, db_result **ret_result,
+         pawl_error *error)
+{
+	PGresult *result = NULL;
+	pawl_status status;
+
+	ASSERT_OWNER(conn);
+	assert(sql != NULL);
+	status = round_trip(conn, sql, params, &result, error);
+	if (status == PAWL_OK && ret_result != NULL)
+		*ret_result = (db_result *) result;
+	else
+		PQclear(result);
+	return status;
+}
+
+static pawl_status
+exec_script(db *conn, const char *sql, pawl_error *error)
+{
+	PGresult *failed = NULL;
+	pawl_status status = PAWL_OK;
+	int64_t started;
+
+	if (conn->state == DB_BEGUN)
+		status = round_trip(conn, NULL, NULL, NULL, error);
+	if (status != PAWL_OK)
+		return status;
+
+	started = clock_ms();
+	conn->xid_current = false;
+	status = wire_script(conn, sql, answer_deadline(conn), &failed, error);
+	if (status == PAWL_OK && failed != NULL)
+	{
+		bool timed_out = clock_ms() - started >= conn->limits.statement_timeout_ms;
+
+		status = abandon(conn, failed, report_result(error, failed, timed_out));
+	}
+	PQclear(failed);
+	return status;
+}
+
+/* ---------------------------------------------------------------- commit -------- */
+
+/* The server has answered COMMIT. */
+static pawl_status
+judge_commit(db *conn, const PGresult *result, pawl_error *error)
+{
+	pawl_status status = PAWL_OK;
+
+	conn->state = DB_IDLE;
+	if (!wire_succeeded(result))
+		status = report_result(error, result, true);
+	else if (strcmp(PQcmdStatus((PGresult *) (uintptr_t) result), "COMMIT") != 0)
+		status = error_set(error, PAWL_ERR_DATABASE,
+		                   "the transaction had failed and was rolled back");
+	if (status == PAWL_ERR_CONNECTION || PQtransactionStatus(conn->pg) != PQTRANS_IDLE)
+		db_close(conn);
+	return status;
+}
+
+pawl_status
+txn_commit(db *conn, int64_t deadline_ms, pawl_error *error)
+{
+	wire_step step = {.sql = "COMMIT"};
+	pawl_status status = PAWL_OK;
+
+	ASSERT_OWNER(conn);
+	assert(conn->state == DB_BEGUN || conn->state == DB_OPEN);
+	if (conn->state == DB_BEGUN)
+	{
+		conn->state = DB_IDLE;
+		return PAWL_OK;
+	}
+	if (!conn->xid_current)
+		status = round_trip(conn, NULL, NULL, NULL, error);
+	if (status != PAWL_OK)
+		return status;
+
+	status = wire_exchange(conn, &step, 1, answer_deadline(conn), error);
+	if (status == PAWL_OK)
+		status = judge_commit(conn, step.result, error);
+	wire_clear(&step, 1);
+	if (status == PAWL_ERR_CONNECTION)
+	{
+		char xid[sizeof(conn->xid)];
+
+		strcpy(xid, conn->xid);
+		status = doubt_resolve(conn, xid, deadline_ms, error);
+	}
+	return status;
+}
+
+/* ---------------------------------------------------------------- db.h ---------- */
+
+pawl_status
+db_begin(db *conn, const db_limits *limits, db_txn *ret_txn, pawl_error *error)
+{
+	pawl_status status = txn_begin(conn, limits, CLOCK_NEVER, error);
+
+	if (status == PAWL_OK)
+		ret_txn->db = conn;
+	return status;
+}
+
+/* What has failed has been rolled back: there is nothing left to roll back. */
+static pawl_status
+finish_if_failed(db_txn *txn, pawl_status status)
+{
+	if (status != PAWL_OK)
+		txn->db = NULL;
+	return status;
+}
+
+pawl_status
+db_exec(db_txn *txn, const char *sql, const db_params *params, db_result **ret_result,
+        pawl_error *error)
+{
+	assert(txn->db != NULL);
+	return finish_if_failed(txn, txn_exec(txn->db, sql, params, ret_result, error));
+}
+
+pawl_status
+db_exec_script(db_txn *txn, const char *sql, pawl_error *error)
+{
+	assert(txn->db != NULL);
+	ASSERT_OWNER(txn->db);
+	return finish_if_failed(txn, exec_script(txn->db, sql, error));
+}
+
+pawl_status
+db_commit(db_txn *txn, pawl_error *error)
+{
+	db *conn = txn->db;
+
+	assert(conn != NULL);
+	txn->db = NULL;
+	return txn_commit(conn, clock_ms() + conn->limits.statement_timeout_ms, error);
+}
+
+void
+db_rollback(db_txn *txn)
+{
+	if (txn->db == NULL)
+		return;
+	txn_rollback(txn->db);
+	txn->db = NULL;
+}
