@@ -151,7 +151,7 @@ typedef struct settings
 	const char **keywords;
 	const char **values;
 	size_t count;
-	char timeout[16];
+	char timeout[24];
 } settings;
 
 static void
