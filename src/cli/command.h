@@ -45,19 +45,19 @@ typedef enum command_accepts
 	ACCEPTS_OUTPUT = 2    /* -o */
 } command_accepts;
 
-struct command;
+struct cli_command;
 
 /* One call of a command. */
 typedef struct command_call
 {
-	const struct command *command;
+	const struct cli_command *command;
 	common_options common;
 	void *options; /* the command's own structure */
 	int n_args;    /* what is no option */
 	char **args;
 } command_call;
 
-typedef struct command
+typedef struct cli_command
 {
 	const char *name;        /* "push", "job list" */
 	const char *synopsis;    /* what follows the name; alternatives one a line */
@@ -70,7 +70,7 @@ typedef struct command
 	int min_args;
 	int max_args; /* -1: any number */
 	int (*run)(const command_call *call);
-} command;
+} cli_command;
 
 /* Ends every table of options. */
 #define OPTIONS_END                                                                    \
@@ -79,13 +79,13 @@ typedef struct command
 	}
 
 /* Every command, in the order of the help. */
-extern const command COMMAND_UP, COMMAND_MIGRATE_UP, COMMAND_MIGRATE_STATUS,
+extern const cli_command COMMAND_UP, COMMAND_MIGRATE_UP, COMMAND_MIGRATE_STATUS,
 	COMMAND_MIGRATE_SQL, COMMAND_WORK, COMMAND_PUSH, COMMAND_JOB_LIST, COMMAND_JOB_SHOW,
 	COMMAND_JOB_LOGS, COMMAND_JOB_WAIT, COMMAND_JOB_CANCEL, COMMAND_JOB_RETRY,
 	COMMAND_VERSION, COMMAND_HELP;
 
 /* The table of them; ended by NULL. */
-extern const command *const COMMANDS[];
+extern const cli_command *const COMMANDS[];
 
 /* The groups of options that commands share, as accepts says. */
 #define COMMON_GROUPS 3
@@ -93,7 +93,7 @@ size_t common_groups(unsigned accepts, common_options *target,
                      option_group ret_groups[COMMON_GROUPS]);
 
 /* The command of one or two words; second may be NULL.  NULL: there is none. */
-const command *command_find(const char *first, const char *second);
+const cli_command *command_find(const char *first, const char *second);
 
 /* Does a command of two words begin with this one? */
 bool command_is_noun(const char *word);
@@ -101,7 +101,7 @@ bool command_is_noun(const char *word);
 /* ------------------------------------------------------------ help.c ------------- */
 
 /* `pawl COMMAND --help` and `pawl help`, to stdout; answer the exit code. */
-int help_command(const command *command);
+int help_command(const cli_command *command);
 int help_program(void);
 int help_noun(const char *noun); /* the commands that begin with it */
 

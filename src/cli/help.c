@@ -104,7 +104,7 @@ append_common(buffer *b, unsigned accepts,
 
 /* "Usage: pawl push ..." with the alternatives of the synopsis below each other. */
 static void
-append_usage(buffer *b, const char *prefix, const command *command)
+append_usage(buffer *b, const char *prefix, const cli_command *command)
 {
 	const char *line = command->synopsis;
 
@@ -112,8 +112,7 @@ append_usage(buffer *b, const char *prefix, const command *command)
 	{
 		size_t length = strcspn(line, "\n");
 
-		buffer_appendf(b, "%spawl %s%s", prefix, command->name,
-		               length > 0 ? " " : "");
+		buffer_appendf(b, "%spawl %s%s", prefix, command->name, length > 0 ? " " : "");
 		buffer_append_bytes(b, line, length);
 		buffer_append_char(b, '\n');
 		if (line[length] == '\0')
@@ -132,7 +131,7 @@ print(const buffer *b)
 }
 
 int
-help_command(const command *command)
+help_command(const cli_command *command)
 {
 	auto_buffer b = BUFFER_INIT;
 
@@ -148,7 +147,7 @@ help_command(const command *command)
 static void
 append_commands(buffer *b, const char *prefix)
 {
-	for (const command *const *c = COMMANDS; *c != NULL; c++)
+	for (const cli_command *const *c = COMMANDS; *c != NULL; c++)
 	{
 		if (strncmp((*c)->name, prefix, strlen(prefix)) == 0)
 			buffer_appendf(b, "  %-16s %s\n", (*c)->name, (*c)->summary);
@@ -229,7 +228,7 @@ append_roff_options(buffer *b, const option_spec *specs)
 }
 
 static void
-append_roff_command(buffer *b, const command *command)
+append_roff_command(buffer *b, const cli_command *command)
 {
 	auto_buffer usage = BUFFER_INIT;
 
@@ -252,7 +251,7 @@ help_man(void)
 	buffer_appendf(&b, ".TH PAWL 1 \"\" \"pawl %s\"\n.SH NAME\n", pawl_version());
 	buffer_append(&b, "pawl \\- background jobs on PostgreSQL\n.SH SYNOPSIS\n"
 	                  "pawl COMMAND [ARGUMENT]... [OPTION]...\n.SH COMMANDS\n");
-	for (const command *const *c = COMMANDS; *c != NULL; c++)
+	for (const cli_command *const *c = COMMANDS; *c != NULL; c++)
 		append_roff_command(&b, *c);
 	buffer_append(&b, ".SH COMMON OPTIONS\n");
 	append_common(&b, ACCEPTS_DATABASE | ACCEPTS_OUTPUT, append_roff_options);

@@ -18,22 +18,12 @@
 
 #define COMMAND_COUNT 14
 
-const command *const COMMANDS[] = {
-	&COMMAND_UP,
-	&COMMAND_MIGRATE_UP,
-	&COMMAND_MIGRATE_STATUS,
-	&COMMAND_MIGRATE_SQL,
-	&COMMAND_WORK,
-	&COMMAND_PUSH,
-	&COMMAND_JOB_LIST,
-	&COMMAND_JOB_SHOW,
-	&COMMAND_JOB_LOGS,
-	&COMMAND_JOB_WAIT,
-	&COMMAND_JOB_CANCEL,
-	&COMMAND_JOB_RETRY,
-	&COMMAND_VERSION,
-	&COMMAND_HELP,
-	NULL,
+const cli_command *const COMMANDS[] = {
+	&COMMAND_UP,          &COMMAND_MIGRATE_UP, &COMMAND_MIGRATE_STATUS,
+	&COMMAND_MIGRATE_SQL, &COMMAND_WORK,       &COMMAND_PUSH,
+	&COMMAND_JOB_LIST,    &COMMAND_JOB_SHOW,   &COMMAND_JOB_LOGS,
+	&COMMAND_JOB_WAIT,    &COMMAND_JOB_CANCEL, &COMMAND_JOB_RETRY,
+	&COMMAND_VERSION,     &COMMAND_HELP,       NULL,
 };
 static_assert(sizeof(COMMANDS) / sizeof(COMMANDS[0]) == COMMAND_COUNT + 1,
               "a command for each line of the interface, and the end");
@@ -81,10 +71,10 @@ common_groups(unsigned accepts, common_options *target,
 	size_t n = 0;
 
 	if (accepts & ACCEPTS_DATABASE)
-		ret_groups[n++] = (option_group) {COMMON_DATABASE, target};
+		ret_groups[n++] = (option_group){COMMON_DATABASE, target};
 	if (accepts & ACCEPTS_OUTPUT)
-		ret_groups[n++] = (option_group) {COMMON_OUTPUT, target};
-	ret_groups[n++] = (option_group) {COMMON_ALWAYS, target};
+		ret_groups[n++] = (option_group){COMMON_OUTPUT, target};
+	ret_groups[n++] = (option_group){COMMON_ALWAYS, target};
 	return n;
 }
 
@@ -103,10 +93,10 @@ name_is(const char *name, const char *first, const char *second)
 	return second != NULL && strcmp(name + length + 1, second) == 0;
 }
 
-const command *
+const cli_command *
 command_find(const char *first, const char *second)
 {
-	for (const command *const *c = COMMANDS; *c != NULL; c++)
+	for (const cli_command *const *c = COMMANDS; *c != NULL; c++)
 	{
 		if (name_is((*c)->name, first, second))
 			return *c;
@@ -119,7 +109,7 @@ command_is_noun(const char *word)
 {
 	size_t length = strlen(word);
 
-	for (const command *const *c = COMMANDS; *c != NULL; c++)
+	for (const cli_command *const *c = COMMANDS; *c != NULL; c++)
 	{
 		if (strncmp((*c)->name, word, length) == 0 && (*c)->name[length] == ' ')
 			return true;
@@ -152,7 +142,7 @@ no_command(int argc, char **argv)
 static int
 check_arguments(const command_call *call)
 {
-	const command *command = call->command;
+	const cli_command *command = call->command;
 
 	if (call->n_args < command->min_args)
 		return talk_usage(command->name, "\"pawl %s\" needs %s argument", command->name,
@@ -166,10 +156,11 @@ check_arguments(const command_call *call)
 
 /* argv[0] is the last word of the command's name. */
 static int
-call_command(const command *command, int argc, char **argv)
+call_command(const cli_command *command, int argc, char **argv)
 {
 	command_call call = {.command = command};
-	auto_free void *options = calloc(1, command->size > 0 ? command->size : 1);
+	auto_free
+	void *options = calloc(1, command->size > 0 ? command->size : 1);
 	option_group groups[1 + COMMON_GROUPS];
 	pawl_error error;
 	int first;
@@ -183,7 +174,7 @@ call_command(const command *command, int argc, char **argv)
 	if (command->size > 0)
 		memcpy(options, command->defaults, command->size);
 	call.options = options;
-	groups[0] = (option_group) {command->options, options};
+	groups[0] = (option_group){command->options, options};
 	n = 1 + common_groups(command->accepts, &call.common, groups + 1);
 	if (options_parse(argc, argv, groups, n, &first, &error) != PAWL_OK)
 	{
@@ -204,10 +195,10 @@ call_command(const command *command, int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-	const command *command;
+	const cli_command *command;
 	int words;
 
-	(void) setlocale(LC_CTYPE, ""); /* the widths of characters in tables */
+	(void) setlocale(LC_CTYPE, "");  /* the widths of characters in tables */
 	(void) signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of write */
 	if (argc == 2 && strcmp(argv[1], "--version") == 0)
 		command = &COMMAND_VERSION, argc = 1;

@@ -46,7 +46,7 @@ void
 string_list_free(string_list *list)
 {
 	free(list->items);
-	*list = (string_list) {0};
+	*list = (string_list){0};
 }
 
 /* ------------------------------------------------------------ one value a type --- */
@@ -137,8 +137,8 @@ set_time(const option_spec *spec, const char *shown, const char *text, void *tar
 	(void) spec;
 	if (duration_parse_time(text, target, NULL) == PAWL_OK)
 		return PAWL_OK;
-	(void) error_set(error, PAWL_ERR_ARGUMENT,
-	                 "option \"%s\" needs a time, not \"%s\"", shown, text);
+	(void) error_set(error, PAWL_ERR_ARGUMENT, "option \"%s\" needs a time, not \"%s\"",
+	                 shown, text);
 	error_hint(error, "Times look like 2026-11-21T08:00:00Z or "
 	                  "2026-11-21T09:00:00+01:00 (RFC 3339).");
 	return PAWL_ERR_ARGUMENT;
@@ -214,7 +214,7 @@ add_spec(getopt_tables *tables, const option_spec *spec, void *target)
 	tables->specs[tables->n] = spec;
 	tables->targets[tables->n] = target;
 	tables->longs[tables->n] =
-		(struct option) {spec->name, need, NULL, FIRST_LONG + tables->n};
+		(struct option){spec->name, need, NULL, FIRST_LONG + tables->n};
 	if (spec->letter != 0)
 	{
 		tables->letters[used++] = spec->letter;
@@ -227,7 +227,7 @@ add_spec(getopt_tables *tables, const option_spec *spec, void *target)
 static void
 build_tables(getopt_tables *tables, const option_group *groups, size_t n_groups)
 {
-	*tables = (getopt_tables) {0};
+	*tables = (getopt_tables){0};
 	tables->letters[0] = ':'; /* a missing value is told apart */
 	for (size_t g = 0; g < n_groups; g++)
 	{
@@ -280,8 +280,7 @@ refuse(int answer, char **argv, pawl_error *error)
 	const char *word = argv[optind - 1];
 
 	if (answer == ':')
-		return error_set(error, PAWL_ERR_ARGUMENT, "option \"%s\" needs a value",
-		                 word);
+		return error_set(error, PAWL_ERR_ARGUMENT, "option \"%s\" needs a value", word);
 	if (optopt >= FIRST_LONG)
 		return error_set(error, PAWL_ERR_ARGUMENT, "option \"%.*s\" takes no value",
 		                 (int) strcspn(word, "="), word);

@@ -41,13 +41,13 @@ typedef enum option_type
 
 typedef struct option_spec
 {
-	const char *name;  /* long name; NULL ends the table */
-	char letter;       /* short name, or 0 */
-	option_type type;  /* what its value is */
-	size_t offset;     /* of the member that takes it */
-	const char *value; /* how --help calls the value; NULL for a flag */
-	const char *help;  /* one sentence, without a full stop */
-	int min, max;      /* of an INT */
+	const char *name;           /* long name; NULL ends the table */
+	char letter;                /* short name, or 0 */
+	option_type type;           /* what its value is */
+	size_t offset;              /* of the member that takes it */
+	const char *value;          /* how --help calls the value; NULL for a flag */
+	const char *help;           /* one sentence, without a full stop */
+	int min, max;               /* of an INT */
 	const char *const *choices; /* of a CHOICE: words, ended by NULL */
 } option_spec;
 

@@ -19,7 +19,7 @@
 #include "cli/talk.h"
 
 const char *const OUTPUT_FORMAT_NAMES[] = {
-	[OUTPUT_TABLE] = "table", [OUTPUT_JSON] = "json", [OUTPUT_JSONL] = "jsonl",
+	[OUTPUT_TABLE] = "table", [OUTPUT_JSON] = "json",  [OUTPUT_JSONL] = "jsonl",
 	[OUTPUT_CSV] = "csv",     [OUTPUT_FORMATS] = NULL,
 };
 

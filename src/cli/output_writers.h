@@ -9,8 +9,8 @@
 
 /* RFC 4180, but lines end in a newline alone; NULL is an empty field. */
 void csv_heading(buffer *b, const output_column *columns, size_t n);
-void csv_row(buffer *b, const output_column *columns, size_t n,
-             const char *const *values);
+void
+csv_row(buffer *b, const output_column *columns, size_t n, const char *const *values);
 
 /* libsmartcols; table_print writes to stdout. */
 typedef struct table_writer table_writer;

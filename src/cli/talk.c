@@ -84,7 +84,7 @@ talk_error(const pawl_error *error)
 }
 
 int
-talk_usage(const char *command, const char *format, ...)
+talk_usage(const char *name, const char *format, ...)
 {
 	pawl_error error;
 	char message[sizeof(error.message)];
@@ -94,8 +94,8 @@ talk_usage(const char *command, const char *format, ...)
 	(void) vsnprintf(message, sizeof(message), format, args);
 	va_end(args);
 	(void) error_set(&error, PAWL_ERR_ARGUMENT, "%s", message);
-	error_hint(&error, "Try \"pawl %s%s--help\".", command == NULL ? "" : command,
-	           command == NULL ? "" : " ");
+	error_hint(&error, "Try \"pawl %s%s--help\".", name == NULL ? "" : name,
+	           name == NULL ? "" : " ");
 	return talk_error(&error);
 }
 

@@ -24,7 +24,7 @@ int talk_error(const pawl_error *error);
 int talk_error_at(const char *place, const pawl_error *error);
 
 /* A usage error with a hint to the command's help: answers EXIT_USAGE. */
-int talk_usage(const char *command, const char *format, ...) PAWL_PRINTF(2, 3);
+int talk_usage(const char *name, const char *format, ...) PAWL_PRINTF(2, 3);
 
 /* A line for people; left out with --quiet. */
 void talk(const char *format, ...) PAWL_PRINTF(1, 2);

@@ -2,6 +2,7 @@
  * version.c - `pawl version` and `pawl help`
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/command.h"
@@ -17,6 +18,15 @@ static const output_column VERSION_COLUMNS[] = {
 	{.name = "schema", .type = OUTPUT_NUMBER},
 };
 
+/* The number that the newest migration begins with. */
+static long
+schema_version(void)
+{
+	size_t n = EMBEDDED_MIGRATIONS.count;
+
+	return n == 0 ? 0 : strtol(EMBEDDED_MIGRATIONS.files[n - 1].name, NULL, 10);
+}
+
 static int
 run_version(const command_call *call)
 {
@@ -24,7 +34,7 @@ run_version(const command_call *call)
 	const char *values[] = {pawl_version(), schema};
 	output *out;
 
-	(void) snprintf(schema, sizeof(schema), "%d", embedded_schema_version());
+	(void) snprintf(schema, sizeof(schema), "%ld", schema_version());
 	if (call->common.format == OUTPUT_TABLE)
 	{
 		(void) printf("pawl %s (schema %s)\n", pawl_version(), schema);
@@ -37,12 +47,13 @@ run_version(const command_call *call)
 	return output_finish(out);
 }
 
-const command COMMAND_VERSION = {
+const cli_command COMMAND_VERSION = {
 	.name = "version",
 	.synopsis = "[-o FORMAT]",
 	.summary = "show the version of the program and of its schema",
-	.description = "Show the version of the program, and the version of the schema that "
-				   "it needs.  Asks no\ndatabase; see `pawl migrate status` for that.",
+	.description =
+		"Show the version of the program, and the version of the schema that "
+		"it needs.  Asks no\ndatabase; see `pawl migrate status` for that.",
 	.options = NO_OPTIONS,
 	.accepts = ACCEPTS_OUTPUT,
 	.run = run_version,
@@ -70,7 +81,7 @@ run_help(const command_call *call)
 {
 	const help_options *options = call->options;
 	const char *second = call->n_args > 1 ? call->args[1] : NULL;
-	const command *command;
+	const cli_command *command;
 
 	if (options->man)
 		return help_man();
@@ -85,7 +96,7 @@ run_help(const command_call *call)
 	                  second == NULL ? "" : " ", second == NULL ? "" : second);
 }
 
-const command COMMAND_HELP = {
+const cli_command COMMAND_HELP = {
 	.name = "help",
 	.synopsis = "[COMMAND]\n--man",
 	.summary = "show the help of the program or of a command",

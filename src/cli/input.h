@@ -1,0 +1,31 @@
+/*
+ * input.h - what a command takes as text: job ids, JSON from an argument or a file
+ */
+#ifndef PAWL_CLI_INPUT_H
+#define PAWL_CLI_INPUT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pawl.h"
+
+/*
+ * The JSON of an argument: the text itself, "@FILE", or "-" for stdin.  At most
+ * LIMIT_JSON bytes are read; the text is checked to be one JSON value.  what names it
+ * in messages ("ARGS").  *ret_text is to be freed.  ERR_ARGUMENT tells line and column.
+ */
+PAWL_CHECK pawl_status input_json(const char *argument, const char *what,
+                                  char **ret_text, pawl_error *error);
+
+/*
+ * Check that length bytes are one JSON value in UTF-8.  Numbers of any size pass: the
+ * server keeps them exactly, and decides.
+ */
+PAWL_CHECK pawl_status input_check_json(const char *text, size_t length,
+                                        const char *what, pawl_error *error);
+
+/* Ids of jobs from the command line; *ret_ids (n of them) is to be freed. */
+PAWL_CHECK pawl_status input_ids(int n, char *const *texts, int64_t **ret_ids,
+                                 pawl_error *error);
+
+#endif

@@ -1,0 +1,32 @@
+/*
+ * push.h - the options of `pawl push`, for its two forms
+ */
+#ifndef PAWL_CLI_PUSH_H
+#define PAWL_CLI_PUSH_H
+
+#include "cli/command.h"
+
+typedef enum push_on_error
+{
+	PUSH_STOP,
+	PUSH_SKIP
+} push_on_error;
+
+typedef struct push_options
+{
+	const char *queue;
+	int priority;       /* -1: the default */
+	int64_t at_us;      /* 0: at once */
+	int64_t in_ms;      /* -1: not given */
+	int max_attempts;   /* 0: the default */
+	int64_t timeout_ms; /* -1: the default */
+	const char *meta;
+	int64_t wait_ms; /* 0: do not wait; INT64_MAX: without an end */
+	const char *ndjson;
+	int on_error; /* a push_on_error; -1: not given */
+} push_options;
+
+/* `pawl push --ndjson`: answers the exit code. */
+int push_ndjson(const command_call *call);
+
+#endif

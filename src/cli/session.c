@@ -1,0 +1,97 @@
+/*
+ * session.c - see session.h; main thread alone
+ */
+#include "cli/session.h"
+
+#include <assert.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "db/embedded.h"
+#include "db/migrate.h"
+
+pawl_status
+session_connect(const command_call *call, db **ret_db, pawl_error *error)
+{
+	const char *conninfo = call->common.conninfo;
+	auto_session *own_db = NULL;
+	pawl_status status = db_new(conninfo != NULL ? conninfo : "", "cli",
+	                            call->command->name, &own_db, error);
+
+	if (status == PAWL_OK)
+		status = db_open(own_db, error);
+	if (status != PAWL_OK)
+		return status;
+	*ret_db = own_db;
+	own_db = NULL;
+	return PAWL_OK;
+}
+
+pawl_status
+session_open(const command_call *call, db **ret_db, pawl_error *error)
+{
+	auto_session *own_db = NULL;
+	pawl_status status = session_connect(call, &own_db, error);
+
+	if (status == PAWL_OK)
+		status = migrate_check(own_db, error);
+	if (status != PAWL_OK)
+		return status;
+	*ret_db = own_db;
+	own_db = NULL;
+	return PAWL_OK;
+}
+
+queue_call
+session_call(db *own_db)
+{
+	return (queue_call){.db = own_db,
+	                    .limits = DB_LIMITS_DEFAULT,
+	                    .deadline_ms = clock_ms() + SESSION_TRY_MS};
+}
+
+pawl_status
+session_query(db *own_db, const char *name, const db_params *params,
+              db_result **ret_result, pawl_error *error)
+{
+	const embedded_file *file = embedded_find(&EMBEDDED_QUERIES, name);
+	queue_call call = session_call(own_db);
+
+	assert(file != NULL);
+	return call_run(&call, file->text, params, ret_result, error);
+}
+
+pawl_status
+session_pause(db *own_db, int64_t milliseconds, int64_t deadline_ms, pawl_error *error)
+{
+	int64_t end_ms = clock_ms() + milliseconds;
+	bool notified;
+
+	if (clock_ms() >= deadline_ms)
+		return error_set(error, PAWL_ERR_TIMEOUT, "timed out");
+	if (end_ms > deadline_ms)
+		end_ms = deadline_ms;
+	while (clock_ms() < end_ms)
+	{
+		pawl_status status = db_wait(own_db, -1, end_ms, &notified, error);
+
+		if (status != PAWL_OK)
+			return status;
+	}
+	return PAWL_OK;
+}
+
+void
+session_cleanup(db **own_db)
+{
+	db_free(*own_db);
+}
+
+void
+session_row(const db_result *result, int row, const char **ret_values, size_t n)
+{
+	assert((size_t) db_columns(result) >= n);
+	for (size_t i = 0; i < n; i++)
+		ret_values[i] =
+			db_is_null(result, row, (int) i) ? NULL : db_text(result, row, (int) i);
+}
