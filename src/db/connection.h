@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "db/db.h"
+#include "db/doubt.h"
 
 /* Channels of one connection: the doorbell and the cancel bell; room for as many. */
 #define CHANNELS_MAX 4
@@ -35,8 +36,7 @@ struct db
 	PGconn *pg;
 	db_state state;
 	db_limits limits; /* of the transaction in BEGUN and OPEN */
-	char xid[24];     /* of that transaction, once it is known; "": none assigned */
-	bool xid_current; /* xid was read after the last statement */
+	doubt_mark mark;  /* of that transaction; see db/doubt.h */
 
 	char *channels[CHANNELS_MAX]; /* LISTENed to at each opening */
 	int channel_count;

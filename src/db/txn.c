@@ -1,9 +1,9 @@
 /*
  * txn.c - the one place that begins a transaction
  *
- * First round trip: BEGIN, the limits, the first statement, the transaction's id.
- * Then one for each further statement with the id again, and one for COMMIT.  So the
- * id is always known before COMMIT is sent, and costs no round trip of its own.
+ * First round trip: BEGIN, the limits, the first statement, the transaction's mark (its
+ * id; see db/doubt.h).  Then one for each further statement with the mark again, and one
+ * for COMMIT.  So the id is always known before COMMIT is sent, and costs no round trip.
  *
  * Nothing of a role's or a database's settings matters inside: isolation level, access
  * mode, limits and search_path are set for the transaction.
@@ -32,14 +32,13 @@ const db_limits DB_LIMITS_DEFAULT = {
 #define ANSWER_MARGIN_MS 4000
 
 #define BEGIN_SQL "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
-#define XID_SQL "SELECT pg_catalog.pg_current_xact_id_if_assigned()"
 #define LIMITS_SQL                                                                     \
 	"SELECT pg_catalog.set_config('lock_timeout', '%d', true), "                       \
 	"pg_catalog.set_config('statement_timeout', '%d', true), "                         \
 	"pg_catalog.set_config('idle_in_transaction_session_timeout', '%d', true), "       \
 	"pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)"
 
-/* BEGIN, limits, the statement, the id. */
+/* BEGIN, limits, the statement, the mark. */
 #define STEPS_MAX 4
 
 static int64_t
@@ -58,8 +57,7 @@ txn_start(db *conn, const db_limits *limits)
 	assert(limits->statement_timeout_ms > 0);
 	assert(limits->idle_timeout_ms > 0);
 	conn->limits = *limits;
-	conn->xid[0] = '\0';
-	conn->xid_current = false;
+	conn->mark = (doubt_mark){.begun_ms = clock_ms()};
 	conn->state = DB_BEGUN;
 }
 
@@ -144,7 +142,7 @@ compose(exchange *e, const db *conn, const char *sql, const db_params *params)
 	e->main = e->count;
 	if (sql != NULL)
 		add_step(e, sql, params);
-	add_step(e, XID_SQL, NULL);
+	add_step(e, DOUBT_MARK_SQL, NULL);
 }
 
 /*
@@ -175,15 +173,6 @@ judge(db *conn, const exchange *e, int64_t elapsed_ms, pawl_error *error)
 	return PAWL_OK;
 }
 
-static void
-note_xid(db *conn, const PGresult *result)
-{
-	const char *xid = PQntuples(result) == 1 ? PQgetvalue(result, 0, 0) : "";
-
-	snprintf(conn->xid, sizeof(conn->xid), "%s", xid);
-	conn->xid_current = true;
-}
-
 /* One round trip inside the transaction; see compose. */
 static pawl_status
 round_trip(db *conn, const char *sql, const db_params *params, PGresult **ret_result,
@@ -203,7 +192,7 @@ round_trip(db *conn, const char *sql, const db_params *params, PGresult **ret_re
 	}
 	if (status == PAWL_OK)
 	{
-		note_xid(conn, e.steps[e.count - 1].result);
+		doubt_note(&conn->mark, (const db_result *) e.steps[e.count - 1].result);
 		if (ret_result != NULL)
 		{
 			*ret_result = e.steps[e.main].result;
@@ -244,7 +233,7 @@ exec_script(db *conn, const char *sql, pawl_error *error)
 		return status;
 
 	started = clock_ms();
-	conn->xid_current = false;
+	conn->mark.current = false;
 	status = wire_script(conn, sql, answer_deadline(conn), &failed, error);
 	if (status == PAWL_OK && failed != NULL)
 	{
@@ -288,7 +277,7 @@ txn_commit(db *conn, int64_t deadline_ms, pawl_error *error)
 		conn->state = DB_IDLE;
 		return PAWL_OK;
 	}
-	if (!conn->xid_current)
+	if (!conn->mark.current)
 		status = round_trip(conn, NULL, NULL, NULL, error);
 	if (status != PAWL_OK)
 		return status;
@@ -299,10 +288,9 @@ txn_commit(db *conn, int64_t deadline_ms, pawl_error *error)
 	wire_clear(&step, 1);
 	if (status == PAWL_ERR_CONNECTION)
 	{
-		char xid[sizeof(conn->xid)];
+		doubt_mark mark = conn->mark; /* asking begins transactions of its own */
 
-		strcpy(xid, conn->xid);
-		status = doubt_resolve(conn, xid, deadline_ms, error);
+		status = doubt_resolve(conn, &mark, deadline_ms, error);
 	}
 	return status;
 }
