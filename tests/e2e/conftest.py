@@ -1,0 +1,109 @@
+"""Fixtures of the end-to-end tests.
+
+cluster       one server for the session, without fsync: no test may crash it
+db            a fresh database in it, with the schema (or `module_db`: one per module)
+own_cluster   a server of this test's own with full durability: it may be killed
+pawl          runs the built program against `db`
+worker        starts `pawl work` against `db`
+"""
+
+import signal
+
+import pytest
+from harness import schema
+from harness.api import Api
+from harness.cluster import TEMPLATE, Cluster
+from harness.program import Worker, run_pawl
+
+TEST_DEADLINE_S = 120
+
+
+def pytest_configure(config):
+    for line in (
+        "kill: kills workers or servers at seeded random moments",
+        "drain: stops workers in good order",
+        "slow: takes more than ten seconds",
+        "deadline(seconds): the test is ended after this time (120 s without it)",
+    ):
+        config.addinivalue_line("markers", line)
+
+
+@pytest.fixture(autouse=True)
+def test_deadline(request):
+    """No test hangs: after its deadline it fails where it stands."""
+    marker = request.node.get_closest_marker("deadline")
+    seconds = marker.args[0] if marker else TEST_DEADLINE_S
+
+    def expire(_number, _frame):
+        raise TimeoutError(f"the test has not ended within {seconds} s")
+
+    former = signal.signal(signal.SIGALRM, expire)
+    signal.alarm(seconds)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, former)
+
+
+@pytest.fixture(scope="session")
+def base_cluster():
+    """Initialised once, stopped, with the schema in its template database; copied."""
+    base = Cluster(durable=False)
+    base.initdb()
+    base.start()
+    template = base.new_database(template="template0", name=TEMPLATE)
+    schema.install(template)
+    base.stop()
+    yield base
+    base.remove()
+
+
+@pytest.fixture(scope="session")
+def cluster(base_cluster):
+    shared = base_cluster.copy(durable=False).start()
+    yield shared
+    shared.remove()
+
+
+@pytest.fixture
+def own_cluster(base_cluster):
+    private = base_cluster.copy(durable=True).start()
+    yield private
+    private.remove()
+
+
+@pytest.fixture
+def db(cluster):
+    database = cluster.new_database()
+    yield database
+    database.drop()
+
+
+@pytest.fixture(scope="module")
+def module_db(cluster):
+    """For modules of many small tests that do not see each other's jobs."""
+    database = cluster.new_database()
+    yield database
+    database.drop()
+
+
+@pytest.fixture
+def api(db):
+    """The SQL functions through one psycopg connection in autocommit."""
+    with db.connect() as connection:
+        yield Api(connection)
+
+
+@pytest.fixture
+def pawl(db):
+    def run(*args, **options):
+        return run_pawl(options.pop("database", db), *args, **options)
+
+    return run
+
+
+@pytest.fixture
+def worker(db):
+    def start(*args, **options):
+        return Worker(options.pop("database", db), *args, **options)
+
+    return start

@@ -1,0 +1,222 @@
+"""The table of outcomes, INTERFACE section 2: every pair of a state and a verb.
+
+ALLOWED holds each transition that the table lists, and nothing else.  Every other pair
+is derived, and must be refused with the verb's own refusal and change not one row of
+the job (3.1: what is not listed does not happen).
+"""
+
+import pytest
+from harness.api import Api, sqlstate
+
+STATES = ("ready", "scheduled", "running", "fenced", "succeeded", "failed", "cancelled")
+
+# verb -> what it answers when the transition is not listed: an SQLSTATE, or a value
+REFUSAL = {
+    "claim": [],
+    "complete": "PW001",
+    "fail with tries left": "PW001",
+    "fail, last try": "PW001",
+    "fail, retry => false": "PW001",
+    "snooze": "PW001",
+    "release": "PW001",
+    "fence": "PW001",
+    "cancel": None,  # answers the state; see refusal()
+    "retry": "PW004",
+    "recover": 0,
+    "promote": 0,
+    "worker_stop": 0,
+}
+
+# What another transaction has fenced is busy, not stale; and never waited for.
+BUSY = {verb: "55P03" for verb in ("complete", "snooze", "release", "fence")}
+BUSY |= {verb: "55P03" for verb in REFUSAL if verb.startswith("fail")}
+BUSY |= {"cancel": "busy"}
+
+# (state, verb) -> (state afterwards, failures + , crashes + , category of the attempt row)
+# None: an outcome does not count; claim gives attempt + 1.
+ALLOWED = {
+    ("ready", "claim"): ("running", 0, 0, None),
+    ("running", "complete"): ("succeeded", None, None, None),
+    ("running", "fail with tries left"): ("scheduled", 1, 0, "error"),
+    ("running", "fail, last try"): ("failed", None, None, "error"),
+    ("running", "fail, retry => false"): ("failed", None, None, "error"),
+    ("running", "snooze"): ("scheduled", 0, 0, None),
+    ("running", "release"): ("ready", 0, 0, None),
+    ("running", "fence"): ("running", 0, 0, None),
+    ("running", "recover"): ("ready", 0, 1, "crash"),
+    ("running", "worker_stop"): ("ready", 0, 0, None),
+    ("ready", "cancel"): ("cancelled", None, None, None),
+    ("scheduled", "cancel"): ("cancelled", None, None, None),
+    ("running", "cancel"): ("cancelled", None, None, "cancelled"),
+    ("scheduled", "promote"): ("ready", 0, 0, None),
+    ("failed", "retry"): ("ready", 0, 0, "operator"),
+    ("cancelled", "retry"): ("ready", 0, 0, "operator"),
+}
+
+TABLES = ("ready", "scheduled", "running", "outcome", "attempt")
+
+
+class Case:
+    """One job in one state, with the fence of its last claim."""
+
+    def __init__(self, db, api, state, max_attempts):
+        self.db, self.api, self.state = db, api, state
+        self.job = api.push(max_attempts=max_attempts)
+        self.worker = api.worker_start()
+        self.fence = api.claim_one(self.worker).fence
+        self.holder = None
+        getattr(self, f"make_{state}")()
+
+    def make_ready(self):
+        self.api.release(self.job, self.fence)
+
+    def make_scheduled(self):
+        self.api.snooze(self.job, self.fence, delay="-1 s")
+
+    def make_running(self):
+        pass
+
+    def make_fenced(self):
+        self.holder = self.db.connect(autocommit=False)
+        Api(self.holder).fence(self.job, self.fence)
+
+    def make_succeeded(self):
+        self.api.complete(self.job, self.fence)
+
+    def make_failed(self):
+        self.api.fail(self.job, self.fence, retry=False)
+
+    def make_cancelled(self):
+        self.api.cancel(self.job)
+
+    def end(self):
+        if self.holder is not None:
+            self.holder.close()
+
+    # -- the verbs: each answers what the function answered --------------------
+
+    def claim(self):
+        return [row.job for row in self.api.claim(self.api.worker_start(), 1)]
+
+    def complete(self):
+        return self.api.complete(self.job, self.fence)
+
+    def fail(self, **named):
+        return self.api.fail(self.job, self.fence, **named)
+
+    def snooze(self):
+        return self.api.snooze(self.job, self.fence)
+
+    def release(self):
+        return self.api.release(self.job, self.fence)
+
+    def take_fence(self):
+        return self.api.fence(self.job, self.fence)
+
+    def cancel(self):
+        return self.api.cancel(self.job)
+
+    def retry(self):
+        return self.api.retry(self.job)
+
+    def recover(self):
+        self.api.query(
+            "UPDATE pawl.worker SET expires_at = clock_timestamp() WHERE id = %s RETURNING 1",
+            [self.worker],
+        )
+        return self.api.value("recover")
+
+    def promote(self):
+        return self.api.value("promote")
+
+    def worker_stop(self):
+        return self.api.value("worker_stop", worker=self.worker)
+
+    def do(self, verb):
+        """Run the verb; its answer, or the SQLSTATE that it failed with."""
+        calls = {
+            "fail with tries left": self.fail,
+            "fail, last try": self.fail,
+            "fail, retry => false": lambda: self.fail(retry=False),
+            "fence": self.take_fence,
+        }
+        answer = []
+        state = sqlstate(lambda: answer.append(calls.get(verb, getattr(self, verb, None))()))
+        return state or answer[0]
+
+    # -- what is there ------------------------------------------------------------
+
+    def rows(self):
+        """Every row of every table that tells of the job."""
+        found = {}
+        for table in TABLES:
+            statement = f"SELECT xmin::text, t.* FROM pawl.{table} t WHERE job_id = %s"
+            found[table] = self.api.query(statement, [self.job])
+        return found
+
+
+def refusal(verb, state):
+    if state == "fenced" and verb in BUSY:
+        return BUSY[verb]
+    return state if verb == "cancel" else REFUSAL[verb]
+
+
+@pytest.fixture(scope="module")
+def module_api(module_db):
+    with module_db.connect() as connection:
+        connection.execute("SET lock_timeout = '20 s'")
+        yield Api(connection)
+
+
+@pytest.fixture
+def case(request, module_db, module_api):
+    state, verb = request.param
+    made = Case(module_db, module_api, state, 1 if verb == "fail, last try" else 20)
+    yield made, state, verb
+    made.end()
+    for table in TABLES:  # the next case starts with no job that can move
+        module_api.query(f"DELETE FROM pawl.{table} RETURNING 1")
+    module_api.query("DELETE FROM pawl.worker RETURNING 1")
+
+
+PAIRS = [(state, verb) for state in STATES for verb in REFUSAL]
+
+
+@pytest.mark.parametrize("case", PAIRS, indirect=True, ids=lambda p: f"{p[0]}-{p[1]}")
+def test_every_pair(case):
+    """Listed: exactly this happens.  Not listed: refused, and not one row is changed."""
+    made, state, verb = case
+    before, now = made.api.job(made.job), made.rows()
+    answer = made.do(verb)
+    if (state, verb) not in ALLOWED:
+        assert answer == refusal(verb, state)
+        assert made.rows() == now
+        return
+    wanted, failures, crashes, category = ALLOWED[state, verb]
+    after = made.api.job(made.job)
+    assert after.state == wanted and len(made.api.places(made.job)) == 1
+    assert after.attempt == before.attempt + (verb == "claim")
+    if failures is not None:
+        assert after.failures == (before.failures or 0) + failures
+        assert after.crashes == (before.crashes or 0) + crashes
+    new = made.api.attempts(made.job)[len(now["attempt"]) :]
+    assert new == ([category] if category else [])
+
+
+def test_the_table_is_whole():
+    """Each verb has a transition, each transition a state and a verb that exist."""
+    assert {verb for _, verb in ALLOWED} == set(REFUSAL)
+    assert {state for state, _ in ALLOWED} <= set(STATES)
+    assert len(PAIRS) == len(STATES) * len(REFUSAL)
+
+
+def test_nothing_is_deleted_from_outcome_but_by_retry(db):
+    """No function but retry's names a deletion from outcome: there is no way back.
+
+    Read from the catalogue, so that a function added later is seen.
+    """
+    rows = db.execute(
+        "SELECT p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace "
+        "WHERE n.nspname = 'pawl' AND p.prosrc ~* '(delete\\s+from|update|truncate)\\s+(pawl\\.)?outcome'"
+    )
+    assert {row[0] for row in rows} == {"retry_round"}

@@ -1,0 +1,63 @@
+-- helpers of the isolation specs: a reset with fixed ids, and where each job is
+--
+-- Ids, fences and positions start at 1 in each permutation, so that the specs name them.
+CREATE SCHEMA t;
+CREATE TABLE t.worker (name text PRIMARY KEY, id uuid NOT NULL);
+
+-- No job, no attempt, no worker but a and b, whose leases outlast every spec.
+CREATE FUNCTION t.reset() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	DELETE FROM pawl.job;
+	DELETE FROM pawl.ready;
+	DELETE FROM pawl.scheduled;
+	DELETE FROM pawl.running;
+	DELETE FROM pawl.outcome;
+	DELETE FROM pawl.attempt;
+	DELETE FROM pawl.worker;
+	DELETE FROM t.worker;
+	PERFORM setval('pawl.job_id', 1, false), setval('pawl.fence', 1, false),
+		setval('pawl.pos', 1, false);
+	INSERT INTO t.worker VALUES
+		('a', pawl.worker_start('a', interval '1 hour')),
+		('b', pawl.worker_start('b', interval '1 hour'));
+END $$;
+
+CREATE FUNCTION t.worker(name text) RETURNS uuid LANGUAGE sql STABLE AS
+	'SELECT w.id FROM t.worker w WHERE w.name = worker.name';
+
+-- What claim hands out, by what the specs can name.
+CREATE FUNCTION t.claim(name text, n int DEFAULT 1)
+RETURNS TABLE (job bigint, fence bigint, attempt int) LANGUAGE sql AS
+	'SELECT c.job, c.fence, c.attempt FROM pawl.claim(t.worker(name), n) c';
+
+-- The lease of a worker is over.
+CREATE FUNCTION t.expire(name text) RETURNS void LANGUAGE sql AS
+	$$UPDATE pawl.worker w SET expires_at = clock_timestamp() - interval '1 s'
+	WHERE w.id = t.worker(expire.name)$$;
+
+-- What is scheduled is due.
+CREATE FUNCTION t.due() RETURNS void LANGUAGE sql AS
+	$$UPDATE pawl.scheduled SET due = clock_timestamp() - interval '1 s'$$;
+
+-- Each job: the tables that have it (one, always), its counts, its attempts.
+CREATE VIEW t.jobs AS
+SELECT j.id AS job, p.places, p.fence, p.attempt, p.failures, p.crashes,
+	(SELECT string_agg(a.category, ' ' ORDER BY a.id) FROM pawl.attempt a
+		WHERE a.job_id = j.id) AS attempts
+FROM pawl.job j
+LEFT JOIN (
+	SELECT job_id, string_agg(place, ' ' ORDER BY place) AS places, max(fence) AS fence,
+		max(attempt) AS attempt, max(failures) AS failures, max(crashes) AS crashes
+	FROM (
+		SELECT job_id, 'ready' AS place, NULL::bigint AS fence, attempt, failures, crashes
+			FROM pawl.ready
+		UNION ALL
+		SELECT job_id, 'scheduled', NULL, attempt, failures, crashes FROM pawl.scheduled
+		UNION ALL
+		SELECT job_id, 'running', fence, attempt, failures, crashes FROM pawl.running
+		UNION ALL
+		SELECT job_id, state::text, fence, attempt, NULL, NULL FROM pawl.outcome
+	) place
+	GROUP BY job_id
+) p ON p.job_id = j.id
+ORDER BY j.id;
