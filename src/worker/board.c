@@ -1,0 +1,198 @@
+/*
+ * board.c - the board's life, what its threads wait for, and its ends; see board.h
+ */
+#include "worker/board.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "worker/wait.h"
+
+pawl_status
+board_init(board *b, pawl_error *error)
+{
+	memset(b, 0, sizeof(*b));
+	b->bell_fd = wait_event_new();
+	b->keep_fd = wait_event_new();
+	if (b->bell_fd < 0 || b->keep_fd < 0)
+	{
+		pawl_status status = error_set(error, PAWL_ERR_SYSTEM,
+		                               "could not create eventfd: %s", strerror(errno));
+
+		if (b->bell_fd >= 0)
+			close(b->bell_fd);
+		return status;
+	}
+	pthread_mutex_init(&b->mutex, NULL);
+	wait_cond_init(&b->work_cond);
+	wait_cond_init(&b->claim_cond);
+	wait_cond_init(&b->settle_cond);
+	wait_cond_init(&b->steward_cond);
+	return PAWL_OK;
+}
+
+void
+board_destroy(board *b)
+{
+	assert(b->v.running == 0);
+	while (b->held != NULL)
+	{
+		work *w = b->held;
+
+		board_drop_locked(b, w);
+		work_free(w);
+	}
+	close(b->bell_fd);
+	close(b->keep_fd);
+	pthread_cond_destroy(&b->work_cond);
+	pthread_cond_destroy(&b->claim_cond);
+	pthread_cond_destroy(&b->settle_cond);
+	pthread_cond_destroy(&b->steward_cond);
+	pthread_mutex_destroy(&b->mutex);
+}
+
+/* ------------------------------------------------------------ waking ------------- */
+
+static bool
+has_room(const board *b)
+{
+	const board_wake *wake = &b->wake;
+
+	return wake->on_room && b->v.finished >= wake->finished_from &&
+	       board_unsettled(&b->v) < BOARD_UNSETTLED_MAX &&
+	       (b->v.idle > b->v.pending || b->v.pending < wake->pending_below);
+}
+
+static bool
+claimer_may_go(const board *b)
+{
+	return b->v.phase != BOARD_RUNNING || (!b->v.leased && !b->wake.unleased) ||
+	       (b->wake.on_empty && b->v.held == 0) || has_room(b);
+}
+
+void
+board_wake_claimer_locked(board *b)
+{
+	if (b->claimer_waits && claimer_may_go(b))
+	{
+		b->claimer_waits = false;
+		pthread_cond_signal(&b->claim_cond);
+	}
+}
+
+void
+board_wake_settler_locked(board *b)
+{
+	if (b->settler_waits)
+	{
+		b->settler_waits = false;
+		pthread_cond_signal(&b->settle_cond);
+	}
+}
+
+void
+board_look(board *b, board_view *ret_view)
+{
+	auto_lock(&b->mutex);
+	*ret_view = b->v;
+}
+
+void
+board_claim_wait(board *b, const board_wake *wake, int64_t deadline_ms,
+                 board_view *ret_view)
+{
+	auto_lock(&b->mutex);
+	b->wake = *wake;
+	if (!claimer_may_go(b))
+	{
+		b->claimer_waits = true;
+		wait_cond(&b->claim_cond, &b->mutex, deadline_ms);
+		b->claimer_waits = false;
+	}
+	*ret_view = b->v;
+}
+
+/* ------------------------------------------------------------ ends --------------- */
+
+/* Pending works become results to be given back. */
+static void
+give_back_pending(board *b)
+{
+	work *w;
+
+	while ((w = work_list_take(&b->pending)) != NULL)
+	{
+		b->v.pending--;
+		work_conclude(w, WORK_RELEASE);
+		w->state = WORK_DONE;
+		work_list_add(&b->results, w);
+	}
+	board_wake_settler_locked(b);
+}
+
+void
+board_advance(board *b, board_phase phase)
+{
+	auto_lock(&b->mutex);
+	if (phase <= b->v.phase)
+		return;
+	assert(phase < BOARD_EXECUTORS_END || b->v.running == 0);
+	b->v.phase = phase;
+	give_back_pending(b);
+	pthread_cond_broadcast(&b->work_cond);
+	pthread_cond_broadcast(&b->claim_cond);
+	pthread_cond_broadcast(&b->settle_cond);
+	pthread_cond_broadcast(&b->steward_cond);
+	wait_event_ring(b->keep_fd);
+}
+
+void
+board_interrupt_all(board *b)
+{
+	auto_lock(&b->mutex);
+	b->interrupting = true;
+	for (work *w = b->held; w != NULL; w = w->held_next)
+		if (w->state == WORK_RUNNING)
+			board_interrupt_locked(w, PAWL_DRAINING);
+}
+
+void
+board_done(board *b)
+{
+	auto_lock(&b->mutex);
+	b->done = true;
+	wait_event_ring(b->bell_fd);
+}
+
+bool
+board_is_done(board *b)
+{
+	auto_lock(&b->mutex);
+	return b->done;
+}
+
+bool
+board_is_quiet(board *b)
+{
+	auto_lock(&b->mutex);
+	return b->v.running == 0;
+}
+
+bool
+board_steward_wait(board *b, int64_t deadline_ms)
+{
+	auto_lock(&b->mutex);
+	if (b->v.phase < BOARD_ENDED)
+		wait_cond(&b->steward_cond, &b->mutex, deadline_ms);
+	return b->v.phase < BOARD_ENDED;
+}
+
+void
+board_ticked(board *b)
+{
+	auto_lock(&b->mutex);
+	b->v.ticks++;
+}

@@ -1,0 +1,172 @@
+/*
+ * board.h - what the threads of a worker share
+ *
+ * Every work of the worker is on the list `held` from its claim until it is settled or
+ * dropped, and besides on one of the lists that follow its state (work.h):
+ *
+ *	pending ──take──> (running) ──finish──> results ──results──> (settling) ──> forgotten
+ *
+ * One mutex guards every field; sections are short and hold no system call but the
+ * ringing of an eventfd.  Order of locks: the board's mutex, then the log queue's
+ * (log_queue.h); never the other way, and today never both.
+ *
+ * Who waits, and for what:
+ *	executors	work_cond		a pending work, or their end
+ *	claimer		claim_cond		room, or an empty board (board_claim_wait)
+ *	settler		settle_cond		a result, or its end
+ *	steward		steward_cond	the next tick, or its end
+ *	keeper		keep_fd			(an eventfd, because it also waits for its connection)
+ *	supervisor	bell_fd			(likewise, because it also waits for a stop)
+ *
+ * A lease begins with board_begin_lease, which starts an epoch; what is held belongs to
+ * the epoch that it was claimed in and is dropped when that ends.
+ */
+#ifndef PAWL_WORKER_BOARD_H
+#define PAWL_WORKER_BOARD_H
+
+#include <pthread.h>
+
+#include "queue/worker_row.h"
+#include "worker/work.h"
+
+/* The life of a run; only goes forward. */
+typedef enum board_phase
+{
+	BOARD_RUNNING,
+	BOARD_DRAINING,      /* no claims; what is pending is given back */
+	BOARD_EXECUTORS_END, /* nothing runs any more */
+	BOARD_SETTLER_END,   /* the settler ends when it has nothing left */
+	BOARD_ENDED          /* the rest ends */
+} board_phase;
+
+/* What wakes the claimer besides the deadline, the end of the run and of the lease. */
+typedef struct board_wake
+{
+	bool on_room; /* an executor without work, or pending < pending_below */
+	size_t pending_below;
+	uint64_t finished_from; /* but not before so many have finished */
+	bool on_empty;          /* nothing is held */
+	bool unleased;          /* it knows that there is no lease */
+} board_wake;
+
+/* A view of the counts at one moment. */
+typedef struct board_view
+{
+	board_phase phase;
+	bool leased;
+	unsigned epoch;
+	char worker[WORKER_UUID];
+	int64_t lease_end_ms;
+	size_t idle;      /* executors that wait */
+	size_t pending;   /* unstarted */
+	size_t running;   /* taken by an executor */
+	size_t held;      /* all, with those whose result is not stored yet */
+	size_t suspects;  /* of those held */
+	uint64_t started; /* since the beginning */
+	uint64_t finished;
+	uint64_t ticks; /* of the steward */
+} board_view;
+
+typedef struct board
+{
+	pthread_mutex_t mutex;
+	pthread_cond_t work_cond;
+	pthread_cond_t claim_cond;
+	pthread_cond_t settle_cond;
+	pthread_cond_t steward_cond;
+	int bell_fd;
+	int keep_fd;
+
+	board_view v;
+	work_list pending;
+	work_list results;
+	work *held;
+	bool claimer_waits;
+	board_wake wake;
+	bool settler_waits;
+	bool interrupting; /* what starts now is interrupted at once */
+	bool done;         /* the claimer found nothing more (once) */
+} board;
+
+PAWL_CHECK pawl_status board_init(board *b, pawl_error *error);
+void board_destroy(board *b); /* after every thread has ended */
+
+/* Results not stored yet beyond which nothing is claimed: memory is bounded. */
+#define BOARD_UNSETTLED_MAX 2000
+
+static inline size_t
+board_unsettled(const board_view *v)
+{
+	return v->held - v->pending - v->running;
+}
+
+/* ------------------------------------------------------------ flow (board_flow.c) - */
+
+/* Claimer: put claimed works on the board; empties batch. */
+void board_hand_over(board *b, work_list *batch);
+
+/*
+ * Executor: put back what it has finished (or NULL) and wait for the next; NULL: the
+ * end.  interrupt_fd is rung when the work is interrupted, and quiet at each return.
+ */
+work *board_take(board *b, int interrupt_fd, work *finished);
+
+/*
+ * Settler: wait for results until deadline_ms and take at most max (0: wait alone).
+ * False: none came, and none will; a deadline is waited for even then.
+ */
+bool board_results(board *b, work_list *ret_results, size_t max, int64_t deadline_ms);
+
+/* Settler: free those works of the list whose claim has ended. */
+void board_sift(board *b, work_list *list);
+
+/* Settler: these are settled; frees them. */
+void board_forget(board *b, work_list *list);
+
+/* Claimer: give back at most n of those pending, the last first. */
+size_t board_give_back(board *b, size_t n);
+
+/* ------------------------------------------------------------ claims (board.c) ---- */
+
+void board_look(board *b, board_view *ret_view);
+void board_claim_wait(board *b, const board_wake *wake, int64_t deadline_ms,
+                      board_view *ret_view);
+
+/* ------------------------------------------------------------ lease (board_lease.c) */
+
+/* end_ms is on the worker's own clock. */
+void board_begin_lease(board *b, const char *worker, int64_t end_ms);
+void board_renew_lease(board *b, unsigned epoch, int64_t end_ms);
+
+/* Drop everything of that epoch, interrupt what runs.  False: it had ended already. */
+bool board_lose_lease(board *b, unsigned epoch);
+void board_lose_lease_locked(board *b);
+
+/* What is pending or running, to be presented.  *ret_pairs is the caller's; NULL: no
+ * memory. */
+worker_pair *board_pairs(board *b, unsigned epoch, size_t *ret_n);
+
+/* These fences have ended: drop and interrupt.  How many were pending or running. */
+size_t board_end_claims(board *b, unsigned epoch, const int64_t *fences, size_t n);
+
+/* Leave those pairs that the board does not hold; answers how many. */
+size_t board_unknown(board *b, worker_pair *pairs, size_t n);
+
+/* ------------------------------------------------------------ ends (board.c) ------ */
+
+void board_advance(board *b, board_phase phase);
+void board_interrupt_all(board *b); /* PAWL_DRAINING */
+void board_done(board *b);
+bool board_is_done(board *b);
+bool board_is_quiet(board *b);                          /* nothing runs */
+bool board_steward_wait(board *b, int64_t deadline_ms); /* false: the end */
+void board_ticked(board *b);
+
+/* ------------------------------------------------------------ inside --------------- */
+
+void board_interrupt_locked(work *w, pawl_interrupt why);
+void board_drop_locked(board *b, work *w); /* off `held`; the caller frees it */
+void board_wake_claimer_locked(board *b);
+void board_wake_settler_locked(board *b);
+
+#endif

@@ -1,0 +1,69 @@
+/*
+ * rate.c - see rate.h; called by the claimer
+ */
+#include "worker/rate.h"
+
+#include <assert.h>
+
+void
+rate_note(rate *r, uint64_t started, int64_t now_ms)
+{
+	size_t last = (r->first + r->n + RATE_SAMPLES - 1) % RATE_SAMPLES;
+
+	if (r->n > 0 && now_ms - r->samples[last].at_ms < RATE_STEP_MS)
+		return;
+	if (r->n == RATE_SAMPLES)
+	{
+		r->first = (r->first + 1) % RATE_SAMPLES;
+		r->n--;
+	}
+	last = (r->first + r->n) % RATE_SAMPLES;
+	r->samples[last].at_ms = now_ms;
+	r->samples[last].started = started;
+	r->n++;
+	assert(r->n <= RATE_SAMPLES);
+}
+
+size_t
+rate_ahead(const rate *r, uint64_t started, int64_t now_ms)
+{
+	int64_t span_ms = RATE_WINDOW_MS;
+	uint64_t since = started;
+	uint64_t ahead;
+
+	/* the newest sample that is a whole window old, or the oldest of all */
+	for (size_t i = 0; i < r->n; i++)
+	{
+		size_t at = (r->first + i) % RATE_SAMPLES;
+
+		if (i > 0 && now_ms - r->samples[at].at_ms < RATE_WINDOW_MS)
+			break;
+		since = r->samples[at].started;
+		span_ms = now_ms - r->samples[at].at_ms;
+	}
+	if (span_ms < RATE_WINDOW_MS)
+		span_ms = RATE_WINDOW_MS;
+	assert(started >= since);
+	ahead = (started - since) * RATE_AHEAD_MS / (uint64_t) span_ms;
+	return ahead < RATE_AHEAD_MAX ? (size_t) ahead : RATE_AHEAD_MAX;
+}
+
+size_t
+rate_want(size_t ahead, size_t idle, size_t pending, size_t max)
+{
+	size_t want;
+
+	/* half of what may be held is waited for, so that claims are not tiny */
+	if (idle <= pending && (ahead == 0 || pending > ahead / 2))
+		return 0;
+	want = idle + ahead - pending;
+	assert(want > 0);
+	return want < max ? want : max;
+}
+
+size_t
+rate_surplus(size_t ahead, size_t executors, size_t pending)
+{
+	/* the margin keeps an uneven rate from giving back and claiming in turn */
+	return pending > 2 * ahead + executors ? pending - ahead : 0;
+}

@@ -1,0 +1,367 @@
+/*
+ * settler.c - records results, many in one statement
+ *
+ * The thread owns the connection "settle" and the works that it has taken from the
+ * board (state SETTLING): those of the present batch, and `later`, those to be tried
+ * again.  A batch is divided by verb; one that fails for good is divided in halves down
+ * to the row that is to blame, which is settled as a failure that tells the error.
+ *
+ * Settling twice is harmless: the fence decides, and what was stored the first time
+ * answers stale.
+ */
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/random.h"
+#include "worker/outage.h"
+
+/* A settle waits for nobody but an outsider's lock. */
+static const db_limits limits = {
+	.lock_timeout_ms = 2000, .statement_timeout_ms = 20000, .idle_timeout_ms = 10000};
+
+/* Results of one statement: a message of the protocol is bounded, and so is memory. */
+#define BATCH_BYTES (16 * 1024 * 1024)
+
+#define BUSY_FIRST_MS 20
+#define BUSY_LONGEST_MS 2000
+
+/* After the executors' end: how long what cannot be stored is tried. */
+#define LAST_TRIES_MS 10000
+
+/* Stale results are told of at most so often. */
+#define STALE_TELL_MS 10000
+
+typedef struct settler
+{
+	pawl_worker *worker;
+	board *board;
+	db *db;
+	outage outage;
+	settle_row *rows; /* LIMIT_SETTLE of them */
+	work_list later;
+	int64_t retry_ms; /* nothing is sent before this */
+	int64_t end_ms;   /* the last tries; 0: the run goes on */
+	int64_t stale;    /* since they were last told of */
+	int64_t stale_told_ms;
+} settler;
+
+static const settle_verb verbs[] = {
+	[WORK_COMPLETE] = settle_complete_many,
+	[WORK_FAIL] = settle_fail_many,
+	[WORK_SNOOZE] = settle_snooze_many,
+	[WORK_RELEASE] = settle_release_many,
+};
+static_assert(sizeof(verbs) / sizeof(verbs[0]) == WORK_VERBS, "a verb is missing");
+
+/* ------------------------------------------------------------ later -------------- */
+
+static void
+put_off(settler *self, work *w, int64_t first_ms, int64_t longest_ms)
+{
+	int64_t pause_ms = first_ms;
+
+	for (int i = 0; i < w->tries && pause_ms < longest_ms; i++)
+		pause_ms *= 2;
+	w->tries++;
+	w->due_ms =
+		clock_ms() + random_jitter(pause_ms < longest_ms ? pause_ms : longest_ms, 25);
+	work_list_add(&self->later, w);
+}
+
+/* Move what is due from `later` to the batch. */
+static void
+take_due(settler *self, work_list *batch)
+{
+	work_list rest = {0};
+	int64_t now_ms = clock_ms();
+	work *w;
+
+	while ((w = work_list_take(&self->later)) != NULL)
+	{
+		bool due = w->due_ms <= now_ms && batch->n < LIMIT_SETTLE;
+
+		work_list_add(due ? batch : &rest, w);
+	}
+	self->later = rest;
+}
+
+static int64_t
+next_due(const settler *self)
+{
+	int64_t due_ms = self->end_ms == 0 ? CLOCK_NEVER : self->end_ms;
+
+	for (const work *w = self->later.first; w != NULL; w = w->next)
+		if (w->due_ms < due_ms)
+			due_ms = w->due_ms;
+	return due_ms;
+}
+
+/* ------------------------------------------------------------ answers ------------ */
+
+static void
+count_won(worker_counts *counts, work_verb verb)
+{
+	switch (verb)
+	{
+		case WORK_COMPLETE:
+			counts->succeeded++;
+			break;
+		case WORK_FAIL:
+			counts->failed++;
+			break;
+		case WORK_SNOOZE:
+			counts->snoozed++;
+			break;
+		case WORK_RELEASE:
+			counts->released++;
+			break;
+	}
+}
+
+static void
+tell_stale(settler *self)
+{
+	if (self->stale == 0 || clock_ms() < self->stale_told_ms + STALE_TELL_MS)
+		return;
+	worker_notice(self->worker, PAWL_INFO,
+	              "settle: %" PRId64 " results came after the end of their claim",
+	              self->stale);
+	self->stale = 0;
+	self->stale_told_ms = clock_ms();
+}
+
+/* The batch was stored: each work gets its answer. */
+static void
+take_answers(settler *self, work_list *batch)
+{
+	work_list done = {0};
+	size_t i = 0;
+	work *w;
+
+	while ((w = work_list_take(batch)) != NULL)
+	{
+		settle_answer answer = self->rows[i++].answer;
+
+		if (answer == SETTLE_BUSY)
+		{
+			put_off(self, w, BUSY_FIRST_MS, BUSY_LONGEST_MS);
+			continue;
+		}
+		if (answer == SETTLE_WON || w->unknown)
+			count_won(&self->worker->counts, w->verb);
+		else if (w->verb != WORK_RELEASE)
+		{
+			self->worker->counts.stale++;
+			self->stale++;
+		}
+		work_list_add(&done, w);
+	}
+	board_forget(self->board, &done);
+	tell_stale(self);
+}
+
+/* ------------------------------------------------------------ batches ------------ */
+
+static void
+fill_row(settle_row *row, const work *w)
+{
+	*row = (settle_row){
+		.job = w->job.id,
+		.fence = w->job.fence,
+		.result = w->result,
+		.error = w->error,
+		.category = w->category,
+		.retry = !w->final,
+		.delay_ms = w->delay_ms,
+	};
+}
+
+/* Nothing can be stored for a while. */
+static void
+put_off_batch(settler *self, work_list *batch, bool unknown)
+{
+	work *w;
+
+	while ((w = work_list_take(batch)) != NULL)
+	{
+		w->unknown = w->unknown || unknown;
+		w->due_ms = self->retry_ms;
+		work_list_add(&self->later, w);
+	}
+}
+
+/*
+ * One row that the server refuses.  What a handler gave is its failure; when even that
+ * is refused, or nothing of the row's is to blame, it is tried again later.
+ */
+static void
+refuse_one(settler *self, work *w, const pawl_error *error)
+{
+	if (!outage_is_data(error))
+		(void) outage_failed(&self->outage, PAWL_ERR_DATABASE, error);
+	else
+		worker_notice(self->worker, PAWL_WARN, "settle: job %" PRId64 ": %s (%s)",
+		              w->job.id, error->message, error->sqlstate);
+	if (outage_is_data(error) && w->verb == WORK_COMPLETE)
+	{
+		work_fail(w, false, "could not store the result: %s (%s)%s%s", error->message,
+		          error->sqlstate, error->detail[0] != '\0' ? ": " : "", error->detail);
+		w->due_ms = 0;
+		work_list_add(&self->later, w);
+		return;
+	}
+	put_off(self, w, BUSY_FIRST_MS * 10, OUTAGE_LONGEST_MS);
+}
+
+/* Settle works of one verb; the list is empty afterwards. */
+static void
+settle_batch(settler *self, work_verb verb, work_list *batch)
+{
+	queue_call call = {.db = self->db, .limits = limits, .deadline_ms = CALL_ONCE};
+	pawl_error error;
+	pawl_status status;
+	size_t n = 0;
+
+	assert(batch->n >= 1 && batch->n <= LIMIT_SETTLE);
+	if (clock_ms() < self->retry_ms)
+	{
+		put_off_batch(self, batch, false);
+		return;
+	}
+	for (const work *w = batch->first; w != NULL; w = w->next)
+		fill_row(&self->rows[n++], w);
+	status = verbs[verb](&call, self->rows, n, &error);
+	if (status == PAWL_OK)
+	{
+		outage_over(&self->outage);
+		take_answers(self, batch);
+	}
+	else if (outage_is_passing(status))
+	{
+		self->retry_ms = clock_ms() + outage_failed(&self->outage, status, &error);
+		put_off_batch(self, batch, outage_is_doubt(status));
+	}
+	else if (n == 1)
+		refuse_one(self, work_list_take(batch), &error);
+	else
+	{
+		work_list half = {0};
+
+		work_list_move(batch, &half, n / 2);
+		settle_batch(self, verb, &half);
+		settle_batch(self, verb, batch);
+	}
+}
+
+/* Cut off what is too much for one statement. */
+static void
+limit_bytes(work_list *from, work_list *to)
+{
+	size_t bytes = 0;
+
+	while (from->first != NULL && to->n < LIMIT_SETTLE)
+	{
+		const work *w = from->first;
+
+		bytes += w->result != NULL ? strlen(w->result) : 0;
+		bytes += w->error != NULL ? strlen(w->error) : 0;
+		if (to->n > 0 && bytes > BATCH_BYTES)
+			break;
+		work_list_add(to, work_list_take(from));
+	}
+}
+
+static void
+settle_all(settler *self, work_list *batch)
+{
+	work_list by_verb[WORK_VERBS] = {0};
+	work *w;
+
+	board_sift(self->board, batch);
+	while ((w = work_list_take(batch)) != NULL)
+	{
+		assert(w->concluded && w->state == WORK_SETTLING);
+		work_list_add(&by_verb[w->verb], w);
+	}
+	for (int verb = 0; verb < WORK_VERBS; verb++)
+	{
+		while (by_verb[verb].n > 0)
+		{
+			work_list part = {0};
+
+			limit_bytes(&by_verb[verb], &part);
+			settle_batch(self, (work_verb) verb, &part);
+		}
+	}
+}
+
+/* ------------------------------------------------------------ thread ------------- */
+
+/* While nothing can be sent, results wait on the board, which bounds them. */
+static void
+wait_for_retry(settler *self)
+{
+	work_list none = {0};
+
+	while (clock_ms() < self->retry_ms &&
+	       (self->end_ms == 0 || clock_ms() < self->end_ms))
+		(void) board_results(self->board, &none, 0, self->retry_ms);
+	assert(none.n == 0);
+}
+
+/* The executors have ended, and what is in hand is all there is. */
+static bool
+is_last(settler *self, bool more)
+{
+	if (more)
+		return false;
+	if (self->end_ms == 0)
+		self->end_ms = clock_ms() + LAST_TRIES_MS;
+	return self->later.n == 0 || clock_ms() >= self->end_ms;
+}
+
+static void
+settler_loop(settler *self)
+{
+	bool last = false;
+
+	while (!last)
+	{
+		work_list batch = {0};
+		bool more;
+
+		wait_for_retry(self);
+		take_due(self, &batch);
+		more = board_results(self->board, &batch, LIMIT_SETTLE - batch.n,
+		                     batch.n > 0 ? 0 : next_due(self));
+		if (batch.n > 0)
+			settle_all(self, &batch);
+		last = is_last(self, more);
+	}
+	if (self->later.n > 0)
+		worker_notice(self->worker, PAWL_WARN,
+		              "settle: %zu results could not be stored; their jobs are "
+		              "recovered when the lease is over",
+		              self->later.n);
+	board_forget(self->board, &self->later);
+}
+
+void *
+settler_main(void *arg)
+{
+	settler self = {.worker = arg};
+
+	self.board = &self.worker->board;
+	outage_init(&self.outage, self.worker, "settle");
+	self.db = worker_db(self.worker, "settle");
+	self.rows = calloc(LIMIT_SETTLE, sizeof(*self.rows));
+	if (self.db != NULL && self.rows != NULL)
+		settler_loop(&self);
+	free(self.rows);
+	db_free(self.db);
+	return NULL;
+}

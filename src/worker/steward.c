@@ -1,0 +1,125 @@
+/*
+ * steward.c - the fleet's duties: recover, promote, partitions
+ *
+ * The thread owns the connection "upkeep".  Each duty is held by one worker of the
+ * fleet through a lease row; done by two it would be harmless.  What fails is tried at
+ * the next tick.
+ */
+#include <inttypes.h>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "queue/upkeep.h"
+#include "worker/outage.h"
+
+/* A duty gives way: what it waits for, a user may hold. */
+static const db_limits limits = {
+	.lock_timeout_ms = 1000, .statement_timeout_ms = 30000, .idle_timeout_ms = 10000};
+
+#define TICK_MS 1000 /* at most; a third of a short lease */
+#define PARTITIONS_MS (3600 * 1000)
+#define DUTY_TICKS 2 /* a duty is held so long without being renewed */
+
+typedef struct steward
+{
+	pawl_worker *worker;
+	board *board;
+	db *db;
+	outage outage;
+	board_view view;
+	int64_t tick_ms;       /* length of a tick */
+	int64_t partitions_ms; /* when they are due */
+	bool failed;           /* in this tick */
+	int64_t pause_ms;      /* then: before the next */
+} steward;
+
+typedef pawl_status (*duty)(const queue_call *call, int64_t *ret_n, pawl_error *error);
+
+static void
+failed(steward *self, pawl_status status, const pawl_error *error)
+{
+	int64_t pause_ms = outage_failed(&self->outage, status, error);
+
+	self->failed = true;
+	self->pause_ms = pause_ms > self->tick_ms ? pause_ms : self->tick_ms;
+}
+
+/* Do a duty if it is ours: chunk after chunk while they are full. */
+static int64_t
+do_duty(steward *self, const char *name, duty run)
+{
+	queue_call call = {.db = self->db, .limits = limits, .deadline_ms = CALL_ONCE};
+	int64_t total = 0;
+	int64_t n = UPKEEP_CHUNK;
+	bool taken = false;
+	pawl_error error;
+	pawl_status status;
+
+	if (self->failed)
+		return 0;
+	status = upkeep_take(&call, self->view.worker, name, self->tick_ms * DUTY_TICKS,
+	                     &taken, &error);
+	while (status == PAWL_OK && taken && n >= UPKEEP_CHUNK &&
+	       self->view.phase == BOARD_RUNNING)
+	{
+		status = run(&call, &n, &error);
+		if (status == PAWL_OK)
+			total += n;
+		board_look(self->board, &self->view);
+	}
+	if (status != PAWL_OK)
+		failed(self, status, &error);
+	return total;
+}
+
+static void
+tick(steward *self)
+{
+	int64_t recovered;
+
+	self->failed = false;
+	recovered = do_duty(self, "recover", upkeep_recover);
+	if (recovered > 0)
+	{
+		self->worker->counts.taken_over += recovered;
+		worker_notice(self->worker, PAWL_INFO,
+		              "upkeep: took over %" PRId64 " jobs of lost workers", recovered);
+	}
+	do_duty(self, "promote", upkeep_promote);
+	if (clock_ms() >= self->partitions_ms && !self->failed)
+	{
+		do_duty(self, "partitions", upkeep_extend_partitions);
+		if (!self->failed)
+			self->partitions_ms = clock_ms() + random_jitter(PARTITIONS_MS, 10);
+	}
+	if (!self->failed)
+		outage_over(&self->outage);
+}
+
+void *
+steward_main(void *arg)
+{
+	steward self = {.worker = arg};
+	int64_t third_ms = self.worker->lease_ms / 3;
+	int64_t next_ms = 0;
+
+	self.board = &self.worker->board;
+	self.tick_ms = third_ms < TICK_MS ? third_ms : TICK_MS;
+	outage_init(&self.outage, self.worker, "upkeep");
+	self.db = worker_db(self.worker, "upkeep");
+	while (self.db != NULL && board_steward_wait(self.board, next_ms))
+	{
+		if (clock_ms() < next_ms)
+			continue;
+		board_look(self.board, &self.view);
+		if (self.view.leased)
+		{
+			tick(&self);
+			board_ticked(self.board);
+		}
+		next_ms =
+			clock_ms() + random_jitter(self.failed ? self.pause_ms : self.tick_ms, 10);
+	}
+	db_free(self.db);
+	return NULL;
+}

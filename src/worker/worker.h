@@ -1,0 +1,81 @@
+/*
+ * worker.h - the worker's inside: what its threads are given
+ *
+ * Everything but the board, the log queue and the counters is fixed before the first
+ * thread starts and only read afterwards.  The threads, a file each: claimer.c,
+ * executor.c, settler.c, keeper.c, steward.c, log_writer.c; worker.c starts and joins
+ * them.
+ */
+#ifndef PAWL_WORKER_WORKER_H
+#define PAWL_WORKER_WORKER_H
+
+#include <stdatomic.h>
+
+#include "worker/board.h"
+#include "worker/log_queue.h"
+
+typedef struct worker_handler
+{
+	char *kind;
+	pawl_handler call;
+	void *closure;
+} worker_handler;
+
+/* worker_stats, counted by several threads. */
+typedef struct worker_counts
+{
+	_Atomic int64_t claimed;
+	_Atomic int64_t succeeded;
+	_Atomic int64_t failed;
+	_Atomic int64_t snoozed;
+	_Atomic int64_t released;
+	_Atomic int64_t cancelled;
+	_Atomic int64_t stale;
+	_Atomic int64_t taken_over;
+	_Atomic int64_t log_lines;
+	_Atomic int64_t log_dropped;
+	_Atomic int64_t leases_lost;
+} worker_counts;
+
+struct pawl_worker
+{
+	char *conninfo;
+	char *name;
+	char **queues;
+	size_t n_queues;
+	worker_handler *handlers; /* ascending by kind */
+	const char **kinds;       /* of them, for the claims */
+	size_t n_handlers;
+	size_t executors;
+	int64_t lease_ms;
+	int64_t poll_ms;
+	int64_t drain_ms;
+	bool once;
+	void (*notice)(pawl_level level, const char *message, void *closure);
+	void *notice_closure;
+	int stop_fd; /* rung by pawl_worker_stop */
+	bool running;
+
+	worker_counts counts;
+	board board;
+	log_queue log;
+};
+
+/* Threads; arg is the pawl_worker, for an executor its own struct. */
+void *claimer_main(void *arg);
+void *settler_main(void *arg);
+void *keeper_main(void *arg);
+void *steward_main(void *arg);
+void *log_writer_main(void *arg);
+
+/* NULL when there is none. */
+const worker_handler *worker_find_handler(const pawl_worker *worker, const char *kind);
+
+/* Tell the program; any thread. */
+void worker_notice(pawl_worker *worker, pawl_level level, const char *format, ...)
+	PAWL_PRINTF(3, 4);
+
+/* A connection for the calling thread; NULL without memory, which is told. */
+db *worker_db(pawl_worker *worker, const char *role);
+
+#endif
