@@ -1,0 +1,251 @@
+"""What the examples share: a private PostgreSQL, workers, progress, the last line.
+
+    with Demo("image-batch") as demo:
+        demo.start()                                  # pawl up --no-work
+        worker = demo.start_worker("measure=./measure", executors=6)
+        ...
+        demo.finish(jobs=742, succeeded=742)          # the last line of stdout
+
+An example talks on stderr; stdout has its table and, last, one JSON object.  What a
+Demo has started ends when its block is left: at the end, on an error, on Ctrl-C, and
+(the kernel sees to it) when the example itself is killed.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psycopg
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+POLL_S = 0.02  # between two looks at a condition
+START_S = 120  # initdb and the schema, on a slow disk
+STOP_S = 30    # a drain, and a checkpoint
+
+
+class Failure(Exception):
+    """The example did not do what it must; the text is for people."""
+
+
+def wait_until(condition, seconds, what):
+    """Call condition until it answers something true, and answer that."""
+    end = time.monotonic() + seconds
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        if time.monotonic() > end:
+            raise Failure(f"waited {seconds} s for {what}")
+        time.sleep(POLL_S)
+
+
+def program():
+    """The program: $PAWL, else the one that was built here, else an installed one."""
+    built = REPOSITORY / "build" / "src" / "cli" / "pawl"
+    for path in (os.environ.get("PAWL"), built, shutil.which("pawl")):
+        if path and os.access(path, os.X_OK):
+            return str(path)
+    raise Failure('there is no program "pawl": run "make" first')
+
+
+class Demo:
+    """One run of an example, in a directory of its own that goes with it."""
+
+    def __init__(self, name):
+        self.name = name
+        self.pawl_program = None
+        self.directory = None
+        self.environment = dict(os.environ)
+        self.children = []  # in the order of their start
+
+    def __enter__(self):
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, leave)
+        self.pawl_program = program()
+        self.directory = Path(tempfile.mkdtemp(prefix="pawl-demo-", dir="/tmp"))
+        self.directory.chmod(0o755)  # the server may run as another user
+        return self
+
+    def __exit__(self, kind, value, trace):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)  # asked once is enough
+        for child in reversed(self.children):
+            child.stop()
+        if isinstance(value, Exception):
+            self.show_logs()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    # -- what runs -----------------------------------------------------------------
+
+    def start(self):
+        """Start PostgreSQL, wait until it is there, and let all that follows use it."""
+        data = self.directory / "postgresql"
+        up = self.start_child("pawl up", "up", "--no-work", "-D", data)
+        ready = wait_until(lambda: read_connection(up), START_S, "PostgreSQL to start")
+        self.environment.update(ready)
+
+    def start_worker(self, *handlers, executors=4, lease="30s"):
+        """Start `pawl work` with handlers of the form KIND=COMMAND."""
+        options = [word for handler in handlers for word in ("-H", handler)]
+        name = f"worker {sum(isinstance(c, Worker) for c in self.children) + 1}"
+        return self.start_child(name, "work", "-j", executors, "--lease", lease,
+                                *options, kind=Worker)
+
+    def start_child(self, name, *arguments, kind=None):
+        child = (kind or Child)(self, name, [str(word) for word in arguments])
+        self.children.append(child)
+        return child
+
+    def pawl(self, *arguments, input=None):
+        """Run one command to its end; answer what it wrote on stdout."""
+        result = subprocess.run([self.pawl_program, *map(str, arguments)], input=input,
+                                stdout=subprocess.PIPE, text=True, env=self.environment)
+        if result.returncode != 0:
+            raise Failure(f"pawl {arguments[0]} ended with {result.returncode}")
+        return result.stdout
+
+    def connect(self):
+        """A connection of psycopg; each statement is a transaction of its own."""
+        names = {"host": "PGHOST", "port": "PGPORT", "dbname": "PGDATABASE",
+                 "user": "PGUSER"}
+        words = {word: self.environment[name] for word, name in names.items()
+                 if name in self.environment}
+        return psycopg.connect(autocommit=True, **words)
+
+    # -- what is told ----------------------------------------------------------------
+
+    def show_logs(self):
+        for child in self.children:
+            for line in child.log().splitlines()[-10:]:
+                print(f"{child.name}: {line}", file=sys.stderr)
+
+    def finish(self, **results):
+        """The last line of stdout; exit code 0 belongs to it."""
+        print(json.dumps({"example": self.name, **results}), flush=True)
+
+
+class Child:
+    """A process of ours: `pawl up`, or a worker.
+
+    It has a session of its own, so that Ctrl-C reaches us alone and we end things in
+    order; setpriv lets the kernel end it if we are killed.
+    """
+
+    def __init__(self, demo, name, arguments):
+        self.name = name
+        self.log_path = demo.directory / f"{len(demo.children)}.log"
+        command = ["/usr/bin/setpriv", "--pdeathsig", "TERM", "--", demo.pawl_program]
+        with open(self.log_path, "wb") as log:
+            self.process = subprocess.Popen(
+                command + arguments, env=demo.environment, stdin=subprocess.DEVNULL,
+                stdout=log, stderr=log, start_new_session=True)
+
+    def log(self):
+        return self.log_path.read_text(encoding="utf-8", errors="replace")
+
+    def running(self):
+        return self.process.poll() is None
+
+    def stop(self):
+        """Ask it to end, and wait; kill it if it does not."""
+        if self.running():
+            self.process.terminate()
+        try:
+            self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+class Worker(Child):
+    """A worker process.  ids: its uuids; it gets a new one if it loses its lease."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.ids = set()
+        self.killed = False
+
+    def look_up(self, database):
+        """Learn its uuid from the view of workers; answer all that were seen."""
+        rows = database.execute("SELECT id FROM pawl.workers WHERE name LIKE %s",
+                                [f"%:{self.process.pid}"])
+        self.ids.update(id for (id,) in rows)
+        return self.ids
+
+    def freeze(self):
+        """SIGSTOP: it does nothing more, but keeps what it holds until its lease ends."""
+        self.process.send_signal(signal.SIGSTOP)
+        wait_until(lambda: self.state() == "T", STOP_S, f"{self.name} to stop")
+
+    def thaw(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    def kill(self):
+        """SIGKILL, as the machine's out-of-memory killer would."""
+        self.process.kill()
+        self.process.wait()
+        self.killed = True
+
+    def state(self):
+        stat = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii")
+        return stat.rpartition(")")[2].split()[0]
+
+
+class Progress:
+    """A bar on a terminal; elsewhere a line at each tenth."""
+
+    WIDTH = 40
+
+    def __init__(self, total, label):
+        self.total = total
+        self.label = label
+        self.tenth = -1
+        self.terminal = sys.stderr.isatty()
+
+    def show(self, done, note=""):
+        share = done / self.total if self.total else 1.0
+        text = f"{self.label} {done}/{self.total} {note}".rstrip()
+        if self.terminal:
+            bar = "#" * int(share * self.WIDTH)
+            end = "\n" if done >= self.total else ""
+            sys.stderr.write(f"\r\033[K[{bar:<{self.WIDTH}}] {text}{end}")
+            sys.stderr.flush()
+        elif int(share * 10) > self.tenth:
+            self.tenth = int(share * 10)
+            say(text)
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def show_table(columns, rows):
+    """A table on stdout: the first column on the left, numbers on the right."""
+    cells = [columns, *[[str(cell) for cell in row] for row in rows]]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
+    for row in cells:
+        first = row[0].ljust(widths[0])
+        rest = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])]
+        print("  ".join([first, *rest]))
+
+
+def run_example(main):
+    """Call main(); a Failure is one line on stderr and exit code 1."""
+    try:
+        main()
+    except Failure as failure:
+        say(f"\nfailed: {failure}")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        say("\ninterrupted")
+        sys.exit(130)
+
+
+def leave(number, _frame):
+    raise SystemExit(128 + number)
