@@ -60,9 +60,9 @@ const cli_command COMMAND_JOB_CANCEL = {
 		"Cancel jobs, by their ids or all that match.  A running one is cancelled at\n"
 		"once; its handler is told, and what it still says counts for nothing.  Shows\n"
 		"for each job the state that it was in and whether it was cancelled.  Exit "
-        "code\n"
+		"code\n"
 		"5 when one could not be: it had ended already, or it is busy, which means "
-        "that\n"
+		"that\n"
 		"a handler's open transaction holds it; 3 when one does not exist.",
 	.options = CANCEL_OPTIONS,
 	.defaults = &CANCEL_DEFAULTS,

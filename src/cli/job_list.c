@@ -144,9 +144,9 @@ const cli_command COMMAND_JOB_LIST = {
 	.synopsis = "[OPTION]...",
 	.summary = "list jobs, newest first",
 	.description = "List jobs, newest first, a page at a time; times are UTC.  Never "
-                   "counts, so it\n"
+				   "counts, so it\n"
 				   "costs the same beside ten jobs and ten million.  JSON and CSV have "
-                   "more columns\n"
+				   "more columns\n"
 				   "than the table: arguments, result, worker.",
 	.options = LIST_OPTIONS,
 	.defaults = &LIST_DEFAULTS,

@@ -292,7 +292,7 @@ const cli_command COMMAND_JOB_LOGS = {
 	.description =
 		"Show the newest lines of a job's log, oldest first, with their times in UTC.\n"
 		"With --follow go on until the job has ended and its last lines are shown; "
-        "end\n"
+		"end\n"
 		"it earlier with Ctrl-C.",
 	.options = LOGS_OPTIONS,
 	.defaults = &LOGS_DEFAULTS,

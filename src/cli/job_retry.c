@@ -52,12 +52,12 @@ const cli_command COMMAND_JOB_RETRY = {
 	.summary = "take failed or cancelled jobs back to ready",
 	.description =
 		"Retry jobs that have failed or were cancelled, by their ids or all that "
-        "match:\n"
+		"match:\n"
 		"they are ready again, with all their attempts before them.  What they ended "
-        "with\n"
+		"with\n"
 		"stays among their attempts.  Shows for each job the state that it was in and\n"
 		"whether it was taken back.  Exit code 5 when one could not be: it is in "
-        "another\n"
+		"another\n"
 		"state; 3 when one does not exist.",
 	.options = RETRY_OPTIONS,
 	.defaults = &RETRY_DEFAULTS,

@@ -314,9 +314,9 @@ const cli_command COMMAND_JOB_SHOW = {
 	.summary = "show a job, its attempts and the end of its log",
 	.description =
 		"Show a job: its state, its life, its unsuccessful attempts with their errors "
-        "and\n"
+		"and\n"
 		"the last lines of its log.  For a ready job a note says why it does not run, "
-        "if\n"
+		"if\n"
 		"no worker handles its kind or its queue is paused.  CSV has the job alone.",
 	.options = SHOW_OPTIONS,
 	.accepts = ACCEPTS_DATABASE | ACCEPTS_OUTPUT,

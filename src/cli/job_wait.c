@@ -96,7 +96,7 @@ const cli_command COMMAND_JOB_WAIT = {
 	.summary = "wait until jobs have ended",
 	.description =
 		"Wait until every one of the jobs has ended, and show how.  Exit code 0 when "
-        "all\n"
+		"all\n"
 		"have succeeded, 1 when one has failed or was cancelled, 3 when one does not\n"
 		"exist, 124 when the time is over before that.",
 	.options = WAIT_OPTIONS,

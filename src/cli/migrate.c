@@ -56,11 +56,11 @@ const cli_command COMMAND_MIGRATE_UP = {
 	.summary = "bring the schema of a database up to date",
 	.description =
 		"Bring the schema pawl of a database up to this program's version: "
-        "migrations,\n"
+		"migrations,\n"
 		"then views, functions and grants whose text has changed.  Each migration is "
-        "one\n"
+		"one\n"
 		"transaction; two that run at once do not get into each other's way; one that "
-        "is\n"
+		"is\n"
 		"interrupted is taken up again.  Does nothing when there is nothing to do.",
 	.options = MIGRATE_OPTIONS,
 	.defaults = &MIGRATE_DEFAULTS,
@@ -135,9 +135,9 @@ const cli_command COMMAND_MIGRATE_STATUS = {
 	.synopsis = "[-o FORMAT]",
 	.summary = "show the version of a database's schema",
 	.description = "Show the version of the database's schema (0: there is none), the "
-                   "version that\n"
+				   "version that\n"
 				   "this program needs, and whether the text of functions, views or "
-                   "grants differs\n"
+				   "grants differs\n"
 				   "from this program's.  Exit code 6 unless everything is up to date.",
 	.options = NO_OPTIONS,
 	.accepts = ACCEPTS_DATABASE | ACCEPTS_OUTPUT,
@@ -168,7 +168,7 @@ const cli_command COMMAND_MIGRATE_SQL = {
 	.synopsis = "[--to N]",
 	.summary = "write the schema as a script for psql",
 	.description = "Write the whole schema as one SQL script to standard output, for "
-                   "psql and for\n"
+				   "psql and for\n"
 				   "reading before it is run.  Asks no database.",
 	.options = MIGRATE_OPTIONS,
 	.defaults = &MIGRATE_DEFAULTS,

@@ -284,11 +284,11 @@ const cli_command COMMAND_PUSH = {
 		"arguments are {}.\n"
 		"\n"
 		"With --ndjson push a job for each line of a file: JSON objects with the "
-        "members\n"
+		"members\n"
 		"kind, args, queue, priority, run_at, max_attempts, timeout and meta; all but\n"
 		"kind may be left out.  The file is read in constant memory and pushed in\n"
 		"transactions of up to 1000 lines; the ids are shown in the order of the "
-        "lines.\n"
+		"lines.\n"
 		"A bad line is told with its number.  Lines before it are pushed.",
 	.options = PUSH_OPTIONS,
 	.defaults = &PUSH_DEFAULTS,
