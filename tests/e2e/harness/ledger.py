@@ -1,0 +1,58 @@
+"""What handlers did, in a file: one line "job fence" per started attempt.
+
+Each line is one write to a descriptor opened for appending, so that lines of many
+handlers never mix, and a handler that is killed leaves a whole line or none.  The file
+is compared with the tables by identity: which (job, fence) ran, never how many.
+"""
+
+import os
+from collections import Counter
+from pathlib import Path
+
+from .wait import wait_until
+
+
+def write_script(directory, name, body, interpreter="/bin/sh"):
+    """An executable file; its path, which is a handler's command."""
+    path = Path(directory) / name
+    path.write_text(f"#!{interpreter}\n{body}\n", encoding="utf-8")
+    path.chmod(0o755)
+    return str(path)
+
+
+class Ledger:
+    def __init__(self, directory, name="ledger"):
+        self.directory = Path(directory)
+        self.path = self.directory / name
+        self.path.touch()
+        self._scripts = 0
+
+    def handler(self, then=":"):
+        """A handler that writes its line and then runs this shell text."""
+        self._scripts += 1
+        name = f"{self.path.name}-handler-{self._scripts}"
+        line = f'echo "$PAWL_JOB $PAWL_FENCE" >>{self.path}'
+        return write_script(self.directory, name, f"set -eu\n{line}\n{then}")
+
+    def append(self, job, fence):
+        """The same line by a handler within the test."""
+        fd = os.open(self.path, os.O_WRONLY | os.O_APPEND)
+        os.write(fd, f"{job} {fence}\n".encode())
+        os.close(fd)
+
+    def runs(self):
+        """[(job, fence)] in the order of starting."""
+        lines = self.path.read_text(encoding="ascii").splitlines()
+        return [tuple(map(int, line.split())) for line in lines]
+
+    def jobs(self):
+        return [job for job, _ in self.runs()]
+
+    def twice(self):
+        """The jobs that ran more than once, ascending."""
+        counts = Counter(self.jobs())
+        return sorted(job for job, count in counts.items() if count > 1)
+
+    def wait_for(self, n, deadline=30.0):
+        """Until n attempts have started."""
+        return wait_until(lambda: len(self.runs()) >= n, deadline, f"{n} attempts to start")

@@ -1,0 +1,79 @@
+"""PostgreSQL killed and stopped at once under load; the workers stay.
+
+The bug: a worker that meets a broken connection ends, hangs, or goes on with a state of
+its own; a job whose COMMIT had no answer is done again, or never.
+"""
+
+import pytest
+from harness import invariants
+from harness.api import Api
+from harness.fleet import Fleet, seeded
+from harness.ledger import Ledger
+from harness.pusher import Pusher
+from harness.wait import wait_until
+
+pytestmark = pytest.mark.kill
+
+LEASE_S = 1.0
+ROUNDS = 10
+
+
+@pytest.fixture
+def own_db(own_cluster):
+    return own_cluster.new_database()
+
+
+def wait_for_more(ledger, n, fleet):
+    started = len(ledger.runs())
+    wait_until(lambda: len(ledger.runs()) >= started + n, 60,
+               lambda: f"{n} more attempts\n{fleet.logs()}")
+
+
+@pytest.mark.deadline(240)
+@pytest.mark.parametrize("fault", ["kill", "stop_immediate"])
+def test_server_dies_under_load(own_cluster, own_db, tmp_path, fault):
+    """Ten times each (twenty together), while jobs are pushed and run; the same two
+    workers go on after each restart; what was acknowledged has exactly one outcome."""
+    rng = seeded(f"server {fault}")
+    ledger = Ledger(tmp_path)
+    with Fleet(own_db, 2, "-j", "3", "--lease", "1s", "--poll", "100ms",
+               handlers={"work": ledger.handler("exec sleep 0.03")}) as fleet:
+        with Pusher(own_db) as pusher:
+            for _ in range(ROUNDS):
+                wait_for_more(ledger, rng.randrange(3, 30), fleet)
+                getattr(own_cluster, fault)()
+                own_cluster.start()
+            wait_for_more(ledger, 10, fleet)
+        jobs = pusher.check()
+        invariants.wait_finished(own_db, len(jobs), 90)
+        invariants.check_no_orphans(own_db, LEASE_S)
+        twice = invariants.check_outcomes(own_db, jobs, ledger)
+        print(f"{len(jobs)} jobs, {len(pusher.unknown)} pushes without an answer,"
+              f" ran twice: {twice}")
+        assert fleet.running(), fleet.logs()
+        assert fleet.drain() == [0, 0], fleet.logs()
+    invariants.check_quiet(own_db, LEASE_S)
+
+
+def test_server_is_away_longer_than_a_lease(own_cluster, own_db, tmp_path):
+    """The handler is interrupted when the lease is over by the worker's own clock, not
+    when the server comes back; afterwards the job runs again, once."""
+    ledger = Ledger(tmp_path)
+    told = tmp_path / "told"
+    handler = ledger.handler(f"""
+[ "$PAWL_ATTEMPT" = 1 ] || exit 0
+trap 'echo TERM >{told}; exit 0' TERM
+while :; do sleep 0.02; done""")
+    api = Api(own_db.connect())
+    job = api.push("work")
+    with Fleet(own_db, 1, "-j", "1", "--lease", "1s", "--poll", "100ms",
+               handlers={"work": handler}) as fleet:
+        ledger.wait_for(1)
+        api.connection.close()
+        own_cluster.stop_immediate()
+        wait_until(told.exists, 10, lambda: f"the handler to be told\n{fleet.logs()}")
+        own_cluster.start()
+        invariants.wait_finished(own_db, 1, 30)
+        assert fleet.running() and fleet.drain() == [0], fleet.logs()
+    assert invariants.check_outcomes(own_db, [job], ledger) == [job]
+    assert [a[2] for a in invariants.read_attempts(own_db)[job]] == ["crash"]

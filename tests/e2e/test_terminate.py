@@ -1,0 +1,110 @@
+"""pg_terminate_backend of each thread's connection, under load.
+
+The bug: a thread that lost its connection borrows another's, hangs on the dead one, or
+takes the whole worker with it; what it had in flight is lost or done twice.
+"""
+
+import pytest
+from harness import invariants
+from harness.fleet import Fleet, seeded
+from harness.ledger import Ledger
+from harness.wait import wait_until
+
+pytestmark = pytest.mark.kill
+
+ROLES = ("claim", "settle", "keep", "upkeep", "log")
+TIMES = 20
+BACKENDS = """
+    SELECT pid FROM pg_stat_activity WHERE datname = current_database()
+    AND application_name LIKE 'pawl ' || %s || '%%' ORDER BY pid"""
+
+
+def backends(db, role):
+    return [pid for (pid,) in db.execute(BACKENDS, [role])]
+
+
+def terminate(db, pid):
+    """Ended, and gone from the server: its pid is not there any more."""
+    db.execute("SELECT pg_terminate_backend(%s)", [pid])
+    wait_until(lambda: not db.value(
+        "SELECT count(*) FROM pg_stat_activity WHERE pid = %s", [pid]), 10, "it to end")
+
+
+class Load:
+    """Enough jobs at any time, so that a fault always meets work in flight."""
+
+    def __init__(self, api, ledger):
+        self.api = api
+        self.ledger = ledger
+        self.jobs = []
+
+    def top_up(self):
+        if len(self.jobs) - len(self.ledger.runs()) < 40:
+            self.jobs += self.api.push_some(100, kind="work")
+
+
+@pytest.mark.deadline(180)
+@pytest.mark.parametrize("role", ROLES)
+def test_connection_of_a_thread_is_terminated(db, api, tmp_path, role):
+    """Twenty times the same thread's: it connects again, the others do not notice, and
+    every job succeeds once; no lease is lost, so there is no crash row."""
+    rng = seeded(f"terminate {role}")
+    ledger = Ledger(tmp_path)
+    load = Load(api, ledger)
+    handler = ledger.handler('echo "a line of the log"')
+    with Fleet(db, 1, "-j", "4", "--lease", "1s", "--poll", "100ms",
+               handlers={"work": handler}) as fleet:
+        for _ in range(TIMES):
+            load.top_up()
+            ledger.wait_for(len(ledger.runs()) + rng.randrange(1, 20), 30)
+            pids = wait_until(lambda: backends(db, role), 30,
+                              lambda: f"the connection {role}\n{fleet.logs()}")
+            assert len(pids) == 1, "one connection, one owner"
+            terminate(db, pids[0])
+        wait_until(lambda: backends(db, role), 30, "the last one to be replaced")
+        invariants.wait_finished(db, len(load.jobs), 60)
+        assert fleet.running() and fleet.drain() == [0], fleet.logs()
+    twice = invariants.check_outcomes(db, load.jobs, ledger, crashes_may_fail=False)
+    assert twice == [] and invariants.crashed(db) == []
+    invariants.check_quiet(db, 1.0)
+
+
+@pytest.mark.deadline(180)
+def test_every_connection_at_once(db, api, tmp_path):
+    """All of them terminated together, as by a failover, twenty times."""
+    rng = seeded("terminate all")
+    ledger = Ledger(tmp_path)
+    load = Load(api, ledger)
+    with Fleet(db, 2, "-j", "3", "--lease", "1s", "--poll", "100ms",
+               handlers={"work": ledger.handler("exec sleep 0.02")}) as fleet:
+        for _ in range(TIMES):
+            load.top_up()
+            ledger.wait_for(len(ledger.runs()) + rng.randrange(1, 20), 30)
+            db.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND application_name LIKE 'pawl %'")
+        invariants.wait_finished(db, len(load.jobs), 60)
+        assert fleet.running() and fleet.drain() == [0, 0], fleet.logs()
+    invariants.check_outcomes(db, load.jobs, ledger)
+    invariants.check_quiet(db, 1.0)
+
+
+@pytest.mark.deadline(180)
+def test_statements_are_cancelled(db, api, tmp_path):
+    """pg_cancel_backend at random: a statement that somebody cancels costs no job."""
+    rng = seeded("cancel backend")
+    ledger = Ledger(tmp_path)
+    load = Load(api, ledger)
+    with Fleet(db, 1, "-j", "4", "--lease", "1s", "--poll", "100ms",
+               handlers={"work": ledger.handler()}) as fleet:
+        for _ in range(10 * TIMES):
+            load.top_up()
+            role = rng.choice(ROLES)
+            for pid in backends(db, role):
+                db.execute("SELECT pg_cancel_backend(%s)", [pid])
+            ledger.wait_for(len(ledger.runs()) + rng.randrange(0, 3), 30)
+        invariants.wait_finished(db, len(load.jobs), 60)
+        assert fleet.running() and fleet.drain() == [0], fleet.logs()
+    twice = invariants.check_outcomes(db, load.jobs, ledger, crashes_may_fail=False)
+    assert twice == []
+    invariants.check_quiet(db, 1.0)
