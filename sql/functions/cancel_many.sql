@@ -38,7 +38,7 @@ BEGIN
 		INTO left_over, seen_jobs, seen_states
 		FROM (SELECT u.id, coalesce(pawl.state_of(u.id), 'unknown') AS state
 			FROM unnest(left_over) u (id)
-			WHERE u.id <> ALL (won_jobs)) g;
+			WHERE (u.id = ANY (won_jobs)) IS NOT TRUE) g;
 		EXIT WHEN left_over IS NULL;
 		PERFORM pg_sleep(least(0.001 * round, 0.02));
 	END LOOP;

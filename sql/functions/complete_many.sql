@@ -14,7 +14,11 @@ SET search_path = pawl, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-	won bigint[];
+	won_jobs bigint[];
+	won_fences bigint[];
+	fit_jobs bigint[] := jobs;
+	fit_fences bigint[] := fences;
+	fit_results jsonb[] := results;
 	large_jobs bigint[];
 	large_fences bigint[];
 	texts text[];
@@ -28,11 +32,19 @@ BEGIN
 		FROM (SELECT g.id, g.fence, octet_length(g.result::text) AS bytes
 			FROM unnest(jobs, fences, results) g (id, fence, result)) g
 		WHERE g.bytes > 1048576;
-		SELECT array_agg(s.fence) INTO won
-		FROM pawl.settle('fail', large_jobs, large_fences, errors => texts) s;
 	END IF;
-	SELECT won || array_agg(s.fence) INTO won
-	FROM pawl.settle('complete', jobs, fences, results) s;
-	RETURN QUERY SELECT a.job, a.answer FROM pawl.answers(jobs, fences, won) a;
+	IF large_jobs IS NOT NULL THEN
+		SELECT array_agg(s.job), array_agg(s.fence) INTO won_jobs, won_fences
+		FROM pawl.settle('fail', large_jobs, large_fences, errors => texts) s;
+		SELECT array_agg(g.id), array_agg(g.fence), array_agg(g.result)
+		INTO fit_jobs, fit_fences, fit_results
+		FROM unnest(jobs, fences, results) g (id, fence, result)
+		WHERE (octet_length(g.result::text) > 1048576) IS NOT TRUE;
+	END IF;
+	SELECT won_jobs || array_agg(s.job), won_fences || array_agg(s.fence)
+	INTO won_jobs, won_fences
+	FROM pawl.settle('complete', fit_jobs, fit_fences, fit_results) s;
+	RETURN QUERY
+	SELECT a.job, a.answer FROM pawl.answers(jobs, fences, won_jobs, won_fences) a;
 END
 $$;

@@ -14,7 +14,8 @@ SET search_path = pawl, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-	won bigint[];
+	won_jobs bigint[];
+	won_fences bigint[];
 	states text[];
 	finals boolean[];
 BEGIN
@@ -29,12 +30,14 @@ BEGIN
 	END IF;
 	SELECT array_agg(NOT r ORDER BY o) INTO finals
 	FROM unnest(retries) WITH ORDINALITY u (r, o);
-	SELECT array_agg(s.fence), array_agg(s.state) INTO won, states
+	SELECT array_agg(s.job), array_agg(s.fence), array_agg(s.state)
+	INTO won_jobs, won_fences, states
 	FROM pawl.settle('fail', jobs, fences, errors => errors, details => details,
 		categories => categories, delays => retry_ins, finals => finals) s;
 	RETURN QUERY
-	SELECT a.job, a.answer, states[array_position(won, fences[a.o])]
+	SELECT a.job, a.answer,
+		CASE a.answer WHEN 'won' THEN states[array_position(won_fences, fences[a.o])] END
 	FROM (SELECT a.*, row_number() OVER () AS o
-		FROM pawl.answers(jobs, fences, won) a) a;
+		FROM pawl.answers(jobs, fences, won_jobs, won_fences) a) a;
 END
 $$;

@@ -30,7 +30,7 @@ BEGIN
 	FROM (SELECT r.job_id, r.fence FROM pawl.running r
 		WHERE r.shard = 0 AND NOT EXISTS (SELECT FROM pawl.worker w
 			WHERE w.id = r.worker AND w.shard = 0)
-		ORDER BY r.job_id LIMIT n) o;
+		ORDER BY r.job_id LIMIT n FOR UPDATE OF r SKIP LOCKED) o;
 	RETURN (SELECT count(*) FROM pawl.settle('crash', jobs, fences));
 END
 $$;

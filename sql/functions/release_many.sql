@@ -10,10 +10,13 @@ SET search_path = pawl, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-	won bigint[];
+	won_jobs bigint[];
+	won_fences bigint[];
 BEGIN
 	PERFORM pawl.check_pairs(jobs, fences, 'fences');
-	SELECT array_agg(s.fence) INTO won FROM pawl.settle('release', jobs, fences) s;
-	RETURN QUERY SELECT a.job, a.answer FROM pawl.answers(jobs, fences, won) a;
+	SELECT array_agg(s.job), array_agg(s.fence) INTO won_jobs, won_fences
+	FROM pawl.settle('release', jobs, fences) s;
+	RETURN QUERY
+	SELECT a.job, a.answer FROM pawl.answers(jobs, fences, won_jobs, won_fences) a;
 END
 $$;

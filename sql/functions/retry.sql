@@ -2,10 +2,11 @@
 --
 -- The job goes back to ready (scheduled, when run_at is to come) with failures and
 -- crashes at 0, a new attempt and a new fence; what its outcome said stays in
--- pawl.attempts.
+-- pawl.attempts.  A job that has just ended is not in the snapshot of the one statement
+-- that looks, so the look is repeated with a new one, with a short growing pause.
 -- Returns: the state that it was in: failed or cancelled.
 -- Errors: PW004 for a job in any other state; P0002 for an unknown id; 55P03 when
--- somebody else is retrying it just now; 25001 outside READ COMMITTED.
+-- somebody else has been retrying it for about a second; 25001 outside READ COMMITTED.
 -- Locks: the row of outcome, SKIP LOCKED.
 CREATE OR REPLACE FUNCTION pawl.retry(job bigint, run_at timestamptz DEFAULT NULL)
 RETURNS text
@@ -16,11 +17,15 @@ DECLARE
 	was text;
 BEGIN
 	PERFORM pawl.check_isolation('retry');
-	SELECT r.was INTO was FROM pawl.retry_round(ARRAY[job], run_at) r;
-	IF FOUND THEN
-		RETURN was;
-	END IF;
-	was := pawl.state_of(job);
+	FOR round IN 1..60 LOOP
+		SELECT r.was INTO was FROM pawl.retry_round(ARRAY[job], run_at) r;
+		IF FOUND THEN
+			RETURN was;
+		END IF;
+		was := pawl.state_of(job);
+		EXIT WHEN (was IN ('failed', 'cancelled')) IS NOT TRUE;
+		PERFORM pg_sleep(least(0.001 * round, 0.02));
+	END LOOP;
 	IF was IS NULL THEN
 		RAISE EXCEPTION 'job % does not exist', coalesce(job::text, 'NULL')
 			USING ERRCODE = 'P0002';

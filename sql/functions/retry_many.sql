@@ -12,12 +12,21 @@ SET search_path = pawl, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
+	left_over bigint[] := jobs;
 	won_jobs bigint[];
 	won_states text[];
 BEGIN
 	PERFORM pawl.check_isolation('retry_many');
-	SELECT array_agg(r.job), array_agg(r.was) INTO won_jobs, won_states
-	FROM pawl.retry_round(jobs, NULL) r;
+	FOR round IN 1..3 LOOP
+		SELECT won_jobs || array_agg(r.job), won_states || array_agg(r.was)
+		INTO won_jobs, won_states
+		FROM pawl.retry_round(left_over, NULL) r;
+		SELECT array_agg(u.id) INTO left_over
+		FROM unnest(left_over) u (id)
+		WHERE (u.id = ANY (won_jobs)) IS NOT TRUE
+			AND pawl.state_of(u.id) IN ('failed', 'cancelled');
+		EXIT WHEN left_over IS NULL;
+	END LOOP;
 	RETURN QUERY
 	SELECT g.id, coalesce(won_states[g.won], CASE
 			WHEN s.state IN ('failed', 'cancelled') THEN 'busy'

@@ -40,6 +40,7 @@ AS $$
 DECLARE
 	max_crashes constant int := 3;
 	default_attempts constant int := 20;
+	longest constant interval := '100 years';	-- a delay beyond the calendar raises
 	stamp timestamptz := clock_timestamp();
 	anywhere bigint[] := CASE verb WHEN 'cancel' THEN jobs END;
 	kinds text[];
@@ -99,7 +100,8 @@ BEGIN
 			WHEN g.final OR g.failures + 1 >= coalesce(g.max_attempts, default_attempts)
 				THEN 'failed'
 			ELSE 'scheduled' END AS state,
-			stamp + coalesce(g.delay, pawl.backoff(g.failures)) AS due
+			stamp + least(greatest(coalesce(g.delay, pawl.backoff(g.failures)),
+				interval '0'), longest) AS due
 		FROM gone g
 		UNION ALL
 		SELECT r.job_id, 'ready', NULL, NULL, NULL, r.attempt, 0, 0::smallint, NULL,

@@ -11,15 +11,17 @@ SET search_path = pawl, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-	won bigint[];
+	won_jobs bigint[];
+	won_fences bigint[];
 BEGIN
 	PERFORM pawl.check_pairs(jobs, fences, 'fences'),
 		pawl.check_pairs(jobs, delays, 'delays');
 	IF delays IS NULL OR array_position(delays, NULL) IS NOT NULL THEN
 		RAISE EXCEPTION 'delay of a snooze must not be NULL' USING ERRCODE = '22023';
 	END IF;
-	SELECT array_agg(s.fence) INTO won
+	SELECT array_agg(s.job), array_agg(s.fence) INTO won_jobs, won_fences
 	FROM pawl.settle('snooze', jobs, fences, delays => delays) s;
-	RETURN QUERY SELECT a.job, a.answer FROM pawl.answers(jobs, fences, won) a;
+	RETURN QUERY
+	SELECT a.job, a.answer FROM pawl.answers(jobs, fences, won_jobs, won_fences) a;
 END
 $$;
