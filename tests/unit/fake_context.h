@@ -1,0 +1,112 @@
+/*
+ * fake_context.h - a pawl_context for tests of handlers: remembers what it is told
+ *
+ * Included by one file of a test program; stands in for the worker's.
+ */
+#ifndef PAWL_TESTS_FAKE_CONTEXT_H
+#define PAWL_TESTS_FAKE_CONTEXT_H
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "pawl.h"
+
+struct pawl_context
+{
+	pawl_interrupt interrupt;
+	int interrupt_fd;
+	char *result;
+	char *error;
+	int64_t delay_ms; /* -1: not told */
+	buffer log;       /* "info message\n" each */
+	int lines;
+	size_t longest;
+	buffer contexts; /* of the lines that have one, a line each */
+	void (*on_log)(pawl_context *context, const char *message);
+	void *closure;
+};
+
+static inline pawl_context
+context_new(void)
+{
+	return (pawl_context){.delay_ms = -1, .interrupt_fd = eventfd(0, EFD_CLOEXEC)};
+}
+
+static inline void
+context_free(pawl_context *context)
+{
+	close(context->interrupt_fd);
+	free(context->result);
+	free(context->error);
+	buffer_free(&context->log);
+	buffer_free(&context->contexts);
+}
+
+static inline void
+context_interrupt(pawl_context *context, pawl_interrupt why)
+{
+	context->interrupt = why;
+	eventfd_write(context->interrupt_fd, 1);
+}
+
+pawl_interrupt
+pawl_context_interrupted(pawl_context *context)
+{
+	return context->interrupt;
+}
+
+int
+pawl_context_interrupt_fd(pawl_context *context)
+{
+	return context->interrupt_fd;
+}
+
+void
+pawl_context_result(pawl_context *context, const char *json)
+{
+	free(context->result);
+	context->result = strdup(json);
+}
+
+void
+pawl_context_error(pawl_context *context, const char *format, ...)
+{
+	va_list arguments;
+
+	free(context->error);
+	va_start(arguments, format);
+	if (vasprintf(&context->error, format, arguments) < 0)
+		abort();
+	va_end(arguments);
+}
+
+void
+pawl_context_delay(pawl_context *context, int64_t delay_ms)
+{
+	context->delay_ms = delay_ms;
+}
+
+void
+pawl_context_log(pawl_context *context, pawl_level level, const char *message,
+                 size_t length, const char *context_json)
+{
+	static const char *const names[] = {"debug", "info", "warn", "error"};
+
+	buffer_appendf(&context->log, "%s ", names[level]);
+	buffer_append_bytes(&context->log, message, length);
+	buffer_append(&context->log, "\n");
+	context->lines++;
+	if (length > context->longest)
+		context->longest = length;
+	if (context_json != NULL)
+		buffer_appendf(&context->contexts, "%s\n", context_json);
+	if (context->on_log != NULL)
+		context->on_log(context, message);
+}
+
+#endif
