@@ -17,6 +17,12 @@
 /* How long one call goes on trying: the statement_timeout of one transaction. */
 #define CLIENT_TRY_MS 30000
 
+const char *
+pawl_version(void)
+{
+	return PAWL_VERSION;
+}
+
 struct pawl_client
 {
 	db *db;
