@@ -24,6 +24,8 @@ from pathlib import Path
 import psycopg
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+VARIABLES = {"host": "PGHOST", "port": "PGPORT", "dbname": "PGDATABASE",
+             "user": "PGUSER"}
 POLL_S = 0.02  # between two looks at a condition
 START_S = 120  # initdb and the schema, on a slow disk
 STOP_S = 30    # a drain, and a checkpoint
@@ -112,9 +114,7 @@ class Demo:
 
     def connect(self):
         """A connection of psycopg; each statement is a transaction of its own."""
-        names = {"host": "PGHOST", "port": "PGPORT", "dbname": "PGDATABASE",
-                 "user": "PGUSER"}
-        words = {word: self.environment[name] for word, name in names.items()
+        words = {word: self.environment[name] for word, name in VARIABLES.items()
                  if name in self.environment}
         return psycopg.connect(autocommit=True, **words)
 
@@ -197,6 +197,17 @@ class Worker(Child):
         return stat.rpartition(")")[2].split()[0]
 
 
+def read_connection(up):
+    """What `pawl up` says when it is ready, as the PG* variables; None: not yet."""
+    if not up.running():
+        raise Failure(f"pawl up ended with {up.process.returncode}")
+    for line in up.log().splitlines():
+        if line.startswith("ready: "):
+            words = psycopg.conninfo.conninfo_to_dict(line.removeprefix("ready: "))
+            return {VARIABLES[word]: text for word, text in words.items()}
+    return None
+
+
 class Progress:
     """A bar on a terminal; elsewhere a line at each tenth."""
 
@@ -220,6 +231,10 @@ class Progress:
             self.tenth = int(share * 10)
             say(text)
 
+    def interrupt(self, text):
+        """A line of its own; the bar goes on below it."""
+        say(f"\r\033[K{text}" if self.terminal else text)
+
 
 def say(text):
     print(text, file=sys.stderr, flush=True)
@@ -237,13 +252,14 @@ def show_table(columns, rows):
 
 def run_example(main):
     """Call main(); a Failure is one line on stderr and exit code 1."""
+    clear = "\r\033[K" if sys.stderr.isatty() else ""
     try:
         main()
     except Failure as failure:
-        say(f"\nfailed: {failure}")
+        say(f"{clear}failed: {failure}")
         sys.exit(1)
     except KeyboardInterrupt:
-        say("\ninterrupted")
+        say(f"{clear}interrupted")
         sys.exit(130)
 
 
