@@ -7,6 +7,7 @@
 -- Returns: how many were attached.
 -- Locks: the duty's row in upkeep, SKIP LOCKED (somebody else is attaching: 0); SHARE
 -- UPDATE EXCLUSIVE on the parents.
+-- Index: upkeep_pkey.
 CREATE OR REPLACE FUNCTION pawl.extend_partitions(ahead int DEFAULT 20)
 RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER

@@ -10,6 +10,7 @@
 -- transaction keeps the same claim fenced for more than 5 s.
 -- Locks: the row of running, FOR NO KEY UPDATE (a share lock would deadlock on upgrade);
 -- waits only for another fence of the same claim.
+-- Index: running_pkey.
 CREATE OR REPLACE FUNCTION pawl.fence(job bigint, fence bigint)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER

@@ -8,6 +8,7 @@
 -- Locks: the worker's own row, FOR NO KEY UPDATE.  The answer is read under a lock_timeout
 -- of 100 ms, and left out if that passes: an outsider's lock on another table costs no
 -- lease.
+-- Index: worker_pkey, attempt_worker, running_pkey.
 -- statement_timestamp() is when the message arrived; a wait does not age it.
 CREATE OR REPLACE FUNCTION pawl.heartbeat(
 	worker uuid,

@@ -9,6 +9,7 @@
 -- Locks: rows of worker in the order of ids, then of running in the order of job ids, all
 -- SKIP LOCKED: a worker whose claim is in flight, and a claim that is fenced, are looked
 -- at again in the next round.
+-- Index: none; worker and running hold what is alive alone.
 CREATE OR REPLACE FUNCTION pawl.recover(n int DEFAULT 1000)
 RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER

@@ -4,6 +4,7 @@
 -- writes only when less than half of its lease is left.
 -- Returns: whether the worker has the duty now.
 -- Locks: the duty's row, SKIP LOCKED.
+-- Index: upkeep_pkey.
 CREATE OR REPLACE FUNCTION pawl.upkeep_take(worker uuid, duty text, lease interval)
 RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER

@@ -5,6 +5,7 @@
 -- Errors: 25001 outside READ COMMITTED.
 -- Locks: the worker's row (waits for its claims in flight), then rows of running in the
 -- order of job ids, SKIP LOCKED.
+-- Index: worker_pkey.
 CREATE OR REPLACE FUNCTION pawl.worker_stop(worker uuid)
 RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER

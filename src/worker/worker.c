@@ -51,7 +51,7 @@ default_name(void)
 	char *name;
 
 	if (gethostname(host, sizeof(host)) != 0)
-		strcpy(host, "localhost");
+		memcpy(host, "localhost", sizeof("localhost"));
 	host[sizeof(host) - 1] = '\0';
 	return asprintf(&name, "%s:%d", host, (int) getpid()) < 0 ? NULL : name;
 }

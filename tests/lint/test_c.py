@@ -50,6 +50,8 @@ SNIPPETS = [
      "void f(void) { asleep(1); }"),
     (rules_c.banned, "src/queue/x.c", "void f(void) { exit(1); }",
      "void f(void) { exit_code(1); }"),
+    (rules_c.banned, "src/db/x.c", "void f(void) { fprintf(stderr, a); }",
+     "void f(void)\n{\n\tfprintf(stderr, a);\n\tabort();\n}\n"),
     (rules_c.banned, "src/cli/x.c", 'void f(void) { system ("ls"); }',
      "int system_is_up;"),
     (rules_c.jumps, "src/db/x.c", "int\nf(void)\n{\n\tgoto out;\nout:\n\treturn 0;\n}\n",
