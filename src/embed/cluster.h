@@ -1,0 +1,37 @@
+/*
+ * cluster.h - making the cluster, and ending a server that a former program left
+ */
+#ifndef PAWL_EMBED_CLUSTER_H
+#define PAWL_EMBED_CLUSTER_H
+
+#include "embed/home.h"
+#include "embed/process.h"
+#include "embed/programs.h"
+
+typedef struct cluster
+{
+	const home *home;
+	const programs *programs;
+	const identity *who;
+	const embed_options *options;
+} cluster;
+
+/*
+ * Make DIR/data, with a database and a superuser both named pawl.  It is made in
+ * DIR/data.new and renamed: what an interrupted run left is removed.  ERR_SYSTEM with
+ * the log's last lines; ERR_TIMEOUT: told to stop.
+ */
+PAWL_CHECK pawl_status cluster_make(const cluster *c, pawl_error *error);
+
+/*
+ * A server of a program that was killed is on its way down, or has no guard left:
+ * wait for its end, and tell it to end if it does not.  ERR_REFUSED when it does not
+ * end; ERR_TIMEOUT: told to stop.
+ */
+PAWL_CHECK pawl_status cluster_end_former(const cluster *c, pawl_error *error);
+
+/* Tell people something (options' notice). */
+void cluster_notice(const cluster *c, pawl_level level, const char *format, ...)
+	PAWL_PRINTF(3, 4);
+
+#endif
