@@ -3,6 +3,7 @@
 SELECT set_config('search_path', 'pg_catalog, pg_temp', true),
 	set_config('check_function_bodies', 'off', true),
 	set_config('standard_conforming_strings', 'on', true),
+	set_config('client_min_messages', 'warning', true),
 	set_config('TimeZone', 'UTC', true),
 	set_config('DateStyle', 'ISO', true),
 	set_config('IntervalStyle', 'postgres', true)

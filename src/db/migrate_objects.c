@@ -229,6 +229,7 @@ apply_grants(const migration_run *run, db_txn *txn, pawl_error *error)
 
 	if (status != PAWL_OK)
 		return status;
+	migration_tell(run, "granting to the roles");
 	buffer_appendf(&mark, "COMMENT ON SCHEMA pawl IS 'pawl %s'", grants->checksum);
 	if (!buffer_ok(&mark))
 		return error_memory(error);
@@ -252,8 +253,8 @@ create_changed(const migration_run *run, db_txn *txn, const db_result *made,
 		status = drop_left_over(run, txn, made, error);
 	if (status == PAWL_OK && set->grants != NULL && state->has_roles)
 		status = apply_grants(run, txn, error);
-	if (status == PAWL_OK)
-		migration_tell(run, "creating %d functions and views", created);
+	if (status == PAWL_OK && created > 0)
+		migration_tell(run, "creating functions and views of %d files", created);
 	return status;
 }
 

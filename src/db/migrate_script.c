@@ -113,7 +113,7 @@ migrate_script(int to, buffer *out)
 	buffer_appendf(out,
 	               "-- The schema pawl up to version %d, as \"pawl migrate up\" makes "
 	               "it; for psql.\n"
-	               "\\set ON_ERROR_STOP on\n\\set QUIET on\n",
+	               "\\set ON_ERROR_STOP on\n\\set QUIET on\n\\o /dev/null\n",
 	               last);
 	append_bootstrap(out);
 	for (int version = 1; version <= last; version++)
@@ -123,4 +123,5 @@ migrate_script(int to, buffer *out)
 		append_objects(out, &set);
 		append_partitions(out);
 	}
+	buffer_appendf(out, "\\o\n\\echo the schema is at version %d\n", last);
 }
