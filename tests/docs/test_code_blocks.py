@@ -8,6 +8,7 @@ import os
 import pathlib
 import shutil
 import sys
+import tempfile
 
 import pytest
 
@@ -17,7 +18,7 @@ sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 import blocks  # noqa: E402
 import session  # noqa: E402
 from harness import schema  # noqa: E402
-from harness.cluster import Cluster, make_directory  # noqa: E402
+from harness.cluster import Cluster  # noqa: E402
 from harness.paths import BUILD  # noqa: E402
 
 PAGES = sorted(path.relative_to(ROOT).as_posix() for pattern in
@@ -29,7 +30,7 @@ BLOCKS = [block for page in PAGES
 
 @pytest.fixture(scope="module")
 def cluster():
-    server = Cluster(make_directory(), durable=False)
+    server = Cluster(durable=False)
     server.initdb()
     yield server.start()
     server.remove()
@@ -49,9 +50,8 @@ def session_of(page, sessions, cluster):
     if page not in sessions:
         database = cluster.new_database("template0")
         schema.install(database)
-        directory = make_directory("pawl-docs-")
-        if os.geteuid() == 0:
-            shutil.chown(directory, "root", "root")
+        directory = pathlib.Path(tempfile.mkdtemp(prefix="pawl-docs-", dir="/tmp"))
+        directory.chmod(0o755)  # a server that is started as root runs as another user
         sessions[page] = session.Session(directory, BUILD, database.env())
     return sessions[page]
 
