@@ -10,10 +10,11 @@
  *
  * Transactions.  db_begin is the one place that begins a transaction: READ COMMITTED,
  * READ WRITE, with lock_timeout, statement_timeout and
- * idle_in_transaction_session_timeout local to it, sent in one round trip with the
- * first statement.  db_commit asks for the transaction id first; a COMMIT without an
- * answer is asked for over a new connection by pg_xact_status.  Nothing depends on
- * session state: it works through a pooler in transaction mode.
+ * idle_in_transaction_session_timeout local to it, and search_path pg_catalog, sent in
+ * one round trip with the first statement.  The transaction's id is known before COMMIT
+ * is sent; a COMMIT without an answer is asked for over a new connection by
+ * pg_xact_status (db/doubt.h).  Nothing depends on session state: it works through a
+ * pooler in transaction mode.
  *
  * Failure.  A statement's failure rolls the transaction back before the call returns.
  * A connection whose state is in doubt is closed at once; the next use opens it anew
@@ -38,7 +39,7 @@ typedef struct db_limits
 	int idle_timeout_ms;      /* idle in transaction */
 } db_limits;
 
-/* 5 s, 30 s, 10 s */
+/* 5 s, 30 s, 10 s; what NULL means where limits are asked for */
 extern const db_limits DB_LIMITS_DEFAULT;
 
 /*
@@ -58,9 +59,9 @@ int db_backend_pid(const db *conn);    /* 0 when closed */
 int db_server_version(const db *conn); /* 150018; 0 when closed */
 
 /*
- * Parameters of one statement, in text format.  Begin with DB_PARAMS_INIT; values are
- * appended in order; arrays are built element by element.  Memory failure shows at
- * db_exec.  Freed by db_params_free or auto_params.
+ * Parameters of one statement, in text format.  Values are appended in order; arrays
+ * are built element by element.  db_params_new never answers NULL: memory failure, its
+ * own too, shows at db_exec.  Freed by db_params_free or auto_params.
  */
 typedef struct db_params db_params;
 db_params *db_params_new(void);
@@ -85,9 +86,9 @@ void db_params_cleanup(db_params **params);
 /*
  * One statement in one transaction, tried again on transient errors and lost
  * connections, with jitter, outside the failed transaction, until deadline_ms
- * (CLOCK_BOOTTIME).  What the verbs use.  idempotent false: a lost connection before
- * COMMIT was sent is still tried again (nothing was done); an unknown COMMIT never is.
- * ret_result may be NULL.
+ * (CLOCK_BOOTTIME).  What the verbs use.  A connection that was lost before COMMIT was
+ * sent is tried again (nothing was done); an unknown COMMIT never is.  No limit goes on
+ * past deadline_ms; one try is always made.  ret_result may be NULL.
  */
 PAWL_CHECK pawl_status db_run(db *conn, const db_limits *limits, int64_t deadline_ms,
                               const char *sql, const db_params *params,

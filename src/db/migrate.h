@@ -3,7 +3,7 @@
  *
  * Numbered migrations (sql/migrations), each in one transaction with bounded locks;
  * then views, functions and grants whose text has changed.  Safe when two run at once
- * (a lock on the migration table, taken in each transaction) and when interrupted.
+ * (an advisory lock of the database, taken in each transaction) and when interrupted.
  */
 #ifndef PAWL_DB_MIGRATE_H
 #define PAWL_DB_MIGRATE_H
