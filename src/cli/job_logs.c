@@ -174,7 +174,7 @@ show_look(logs_view *view, const db_result *result, pawl_error *error)
 	return PAWL_OK;
 }
 
-/* The newest lines. */
+/* The newest lines.  If there are more, those before them are never shown. */
 static pawl_status
 first_look(db *own_db, logs_view *view, pawl_error *error)
 {
@@ -182,7 +182,7 @@ first_look(db *own_db, logs_view *view, pawl_error *error)
 	pawl_status status = job_read_logs(own_db, view->job, view->options->level,
 	                                   view->options->n, &result, error);
 
-	if (status == PAWL_OK && db_rows(result) > 0)
+	if (status == PAWL_OK && db_rows(result) == view->options->n)
 		view->cursor = db_int(result, 0, 0) - 1;
 	return status == PAWL_OK ? show_look(view, result, error) : status;
 }

@@ -51,9 +51,9 @@ const cli_command COMMAND_VERSION = {
 	.name = "version",
 	.synopsis = "[-o FORMAT]",
 	.summary = "show the version of the program and of its schema",
-	.description =
-		"Show the version of the program, and the version of the schema that "
-		"it needs.  Asks no\ndatabase; see `pawl migrate status` for that.",
+	.description = "Show the version of the program, and the version of the schema "
+                   "that it needs.\n"
+				   "Asks no database; see `pawl migrate status` for that.",
 	.options = NO_OPTIONS,
 	.accepts = ACCEPTS_OUTPUT,
 	.run = run_version,

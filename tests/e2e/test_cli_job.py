@@ -1,0 +1,266 @@
+"""`pawl job`: list, show, logs, wait, cancel, retry."""
+
+import csv
+import io
+import json
+import signal
+import subprocess
+
+from harness.paths import program
+from harness.program import environment, run_pawl
+
+
+def rows(db, *args, check=0):
+    out = run_pawl(db, "job", *args, "-o", "jsonl", check=check).stdout
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def claimed(api, job, kind="k"):
+    return api.claim_one(api.worker_start(), kinds=[kind])._replace(job=job)
+
+
+# -- list -------------------------------------------------------------------------
+
+
+def test_list_pages_by_a_cursor(db, api):
+    """The bug: a page shows a job twice or leaves one out; the last one offers more."""
+    jobs = api.push_some(7)
+    first = run_pawl(db, "job", "list", "-n", "3", "-o", "jsonl")
+    assert [json.loads(line)["id"] for line in first.stdout.splitlines()] == jobs[:3:-1]
+    cursor = jobs[4]
+    assert f"--after {cursor}" in first.stderr
+    last = run_pawl(db, "job", "list", "-n", "4", "--after", cursor, "-o", "jsonl")
+    assert [json.loads(line)["id"] for line in last.stdout.splitlines()] == jobs[3::-1]
+    assert last.stderr == ""
+
+
+def test_list_filters(db, api):
+    """The bug: a filter is taken and does nothing."""
+    a = api.push("a", queue="x")
+    b = api.push("b", run_at="2040-01-01")
+    assert [row["id"] for row in rows(db, "list", "--kind", "a")] == [a]
+    assert [row["id"] for row in rows(db, "list", "-q", "x")] == [a]
+    assert [row["id"] for row in rows(db, "list", "--state", "scheduled")] == [b]
+    assert rows(db, "list", "--state", "waiting") == []
+    assert rows(db, "list", "--since", "2040-01-01T00:00:00Z") == []
+    assert len(rows(db, "list", "--since", "2020-01-01T00:00:00Z")) == 2
+
+
+def test_formats_keep_what_they_show(db, api):
+    """The bug: a large id or number goes through a double; NULL and "" are the same in
+    CSV; a kind with a comma breaks the columns."""
+    job = api.push('a,"b\n', args={"n": 12345678901234567890})
+    (row,) = json.loads(run_pawl(db, "job", "list", "-o", "json").stdout)
+    assert (row["id"], row["kind"], row["args"]) == (job, 'a,"b\n', {"n": 12345678901234567890})
+    assert row["finished_at"] is None and row["pushed_at"].endswith("Z")
+    text = run_pawl(db, "job", "list", "-o", "csv").stdout
+    (row,) = csv.DictReader(io.StringIO(text))
+    assert row["kind"] == 'a,"b\n' and row["worker"] == ""
+
+
+def test_tables_are_safe_to_look_at(db, api):
+    """The bug: a job's text moves the cursor of the terminal that shows it."""
+    job = api.push("k\x1b[2J")
+    assert "\x1b" not in run_pawl(db, "job", "list").stdout
+    assert "\x1b" not in run_pawl(db, "job", "show", job).stdout
+
+
+def test_times_are_utc_under_hostile_settings(db, api):
+    """The bug: times are shown in the server's style and zone."""
+    with db.connect() as connection:
+        connection.execute(f'ALTER DATABASE "{db.name}" SET DateStyle = \'German\'')
+        connection.execute(f'ALTER DATABASE "{db.name}" SET TimeZone = \'Asia/Kathmandu\'')
+    api.push("k")
+    (row,) = rows(db, "list")
+    seconds = api.one("SELECT extract(epoch FROM %s::timestamptz - now())", [row["pushed_at"]])
+    assert abs(seconds) < 60
+
+
+# -- show -------------------------------------------------------------------------
+
+
+def shown(db, job, check=0):
+    return json.loads(run_pawl(db, "job", "show", job, "-o", "json", check=check).stdout)
+
+
+def test_show_says_why_a_ready_job_does_not_run(db, api):
+    """The bug: a job waits for ever and nothing says that nobody handles its kind."""
+    job = api.push("odd", queue="q")
+    assert shown(db, job)["note"] == 'no worker handles kind "odd": none is alive'
+    api.worker_start(kinds=["even"], queues=["q"])
+    assert shown(db, job)["note"] == 'no worker handles kind "odd"'
+    assert 'no worker handles kind "odd"' in run_pawl(db, "job", "show", job).stdout
+    api.worker_start(kinds=["odd"], queues=["other"])
+    assert "takes from queue" in shown(db, job)["note"]
+    api.worker_start(kinds=["odd"], queues=["q"])
+    assert shown(db, job)["note"] is None
+    api.value("queue_pause", queue="q")
+    assert shown(db, job)["note"] == 'queue "q" is paused'
+
+
+def test_show_has_attempts_and_log(db, api):
+    """The bug: the last error is shown, and why it was tried before is lost."""
+    job = api.push("k", max_attempts=1)
+    claim = claimed(api, job)
+    api.value("log", job=job, fence=claim.fence, message="two\nlines")
+    api.fail(job, claim.fence, error="first\nsecond")
+    data = shown(db, job)
+    assert data["state"] == "failed" and data["error"] == "first\nsecond"
+    assert [a["category"] for a in data["attempts"]] == ["error"]
+    assert [line["message"] for line in data["log"]] == ["two\nlines"]
+    text = run_pawl(db, "job", "show", job).stdout
+    assert "unsuccessful attempts:" in text and "last log lines:" in text
+
+
+def test_an_unknown_job_is_exit_3(db):
+    """The bug: an empty table for a job that does not exist."""
+    for command in ("show", "logs", "wait", "cancel", "retry"):
+        result = run_pawl(db, "job", command, "12345", check=3)
+        assert "12345" in result.stderr + result.stdout
+
+
+# -- logs -------------------------------------------------------------------------
+
+
+def test_logs_newest_and_by_level(db, api):
+    """The bug: the first lines are shown instead of the last; a level hides the worse."""
+    job = api.push("k")
+    fence = claimed(api, job).fence
+    for n in range(5):
+        api.value("log", job=job, fence=fence, message=f"line {n}",
+                  level="warn" if n % 2 else "info")
+    assert [r["message"] for r in rows(db, "logs", job, "-n", "2")] == ["line 3", "line 4"]
+    assert [r["message"] for r in rows(db, "logs", job, "--level", "warn")] == ["line 1", "line 3"]
+    assert rows(db, "logs", job, "--level", "error") == []
+    assert "info  line 4" in run_pawl(db, "job", "logs", job).stdout
+
+
+def test_follow_ends_with_the_job_and_misses_nothing(db, api):
+    """The bug: a line whose transaction commits after that of a later line is behind the
+    cursor and never shown; following does not end."""
+    job = api.push("k")
+    fence = claimed(api, job).fence
+    insert = "SELECT pawl.log(%s, %s, %s)"
+    process = subprocess.Popen(
+        [program(), "job", "logs", str(job), "-f"], env=environment(db),
+        stdout=subprocess.PIPE, text=True,
+    )
+    with db.connect(autocommit=False) as slow:
+        slow.execute(insert, [job, fence, "drawn first"])
+        api.query(insert, [job, fence, "committed first"])
+        assert "committed first" in process.stdout.readline()
+        slow.commit()
+    assert "drawn first" in process.stdout.readline()
+    api.complete(job, fence)
+    rest, _ = process.communicate(timeout=30)
+    assert (rest, process.returncode) == ("", 0)
+
+
+def test_follow_begins_with_the_newest(db, api):
+    """The bug: -f shows the whole log that -n cut off."""
+    job = api.push("k")
+    fence = claimed(api, job).fence
+    for n in range(20):
+        api.value("log", job=job, fence=fence, message=f"line {n}")
+    api.complete(job, fence)
+    assert [r["message"] for r in rows(db, "logs", job, "-n", "1", "-f")] == ["line 19"]
+
+
+def test_follow_is_ended_by_ctrl_c(db, api):
+    """The bug: following cannot be ended."""
+    job = api.push("k")
+    fence = claimed(api, job).fence
+    api.value("log", job=job, fence=fence, message="one")
+    process = subprocess.Popen(
+        [program(), "job", "logs", str(job), "-f"], env=environment(db),
+        stdout=subprocess.PIPE, text=True,
+    )
+    assert "one" in process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=10) == -signal.SIGINT
+
+
+# -- wait -------------------------------------------------------------------------
+
+
+def test_wait_for_several(db, api):
+    """The bug: one job that failed is lost among those that succeeded; the same id twice
+    is waited for for ever."""
+    good, bad = api.push("k"), api.push("k", max_attempts=1)
+    worker = api.worker_start()
+    fences = {row.job: row.fence for row in api.claim(worker, 2)}
+    process = subprocess.Popen(
+        [program(), "job", "wait", str(good), str(good), str(bad), "-o", "jsonl"],
+        env=environment(db), stdout=subprocess.PIPE, text=True,
+    )
+    api.complete(good, fences[good])
+    api.fail(bad, fences[bad], error="no")
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 1
+    states = [json.loads(line)["state"] for line in out.splitlines()]
+    assert states == ["succeeded", "succeeded", "failed"]
+    assert rows(db, "wait", good) == [{"job": good, "state": "succeeded", "error": None}]
+
+
+def test_wait_times_out(db, api):
+    """The bug: what has ended is not shown when the time is over for the others."""
+    done, left = api.push("k"), api.push("other")
+    api.cancel(done)
+    result = run_pawl(db, "job", "wait", done, left, "--timeout", "100ms", check=124)
+    assert "1 of 2 jobs have not ended" in result.stderr
+    assert "cancelled" in result.stdout
+
+
+# -- cancel and retry -----------------------------------------------------------------
+
+
+def test_cancel_answers_for_each(db, api):
+    """The bug: of many ids one cannot be cancelled, and nobody knows which."""
+    ready, done = api.push("k"), api.push("k")
+    api.cancel(done)
+    answers = rows(db, "cancel", ready, done, 9999, check=3)
+    assert answers == [
+        {"job": ready, "was": "ready", "done": True},
+        {"job": done, "was": "cancelled", "done": False},
+        {"job": 9999, "was": "unknown", "done": False},
+    ]
+    assert rows(db, "cancel", done, check=5)[0]["was"] == "cancelled"
+    reason = run_pawl(db, "push", "k").stdout.strip()
+    run_pawl(db, "job", "cancel", reason, "--reason", "not wanted")
+    assert api.job(int(reason)).error == "not wanted"
+
+
+def test_a_fenced_job_is_busy(db, api):
+    """The bug: cancel waits for a handler's open transaction."""
+    job = api.push("k")
+    fence = claimed(api, job).fence
+    with db.connect(autocommit=False) as holder:
+        holder.execute("SELECT pawl.fence(%s, %s)", [job, fence])
+        (answer,) = rows(db, "cancel", job, check=5)
+    assert answer == {"job": job, "was": "busy", "done": False}
+    assert api.state(job) == "running"
+
+
+def test_what_matches_is_cancelled_in_chunks(db, api):
+    """The bug: the first chunk alone is cancelled, or others with it; a dry run does it."""
+    api.push_some(1200, kind="a")
+    other = api.push("a", queue="other")
+    api.push("b")
+    args = ("--kind", "a", "--state", "ready", "-q", "default")
+    assert len(rows(db, "cancel", *args, "--dry-run")) == 1200
+    assert api.one("SELECT count(*) FROM pawl.outcome") == 0
+    assert len(rows(db, "cancel", *args)) == 1200
+    assert api.one("SELECT count(*) FROM pawl.outcome") == 1200
+    assert api.state(other) == "ready"
+    assert rows(db, "cancel", *args) == []
+
+
+def test_retry(db, api):
+    """The bug: a retry of a job that runs, or that has succeeded, is said to be done."""
+    job, live = api.push("k"), api.push("k")
+    api.cancel(job)
+    answers = rows(db, "retry", job, live, check=5)
+    assert [(a["was"], a["done"]) for a in answers] == [("cancelled", True), ("ready", False)]
+    assert api.state(job) == "ready"
+    api.cancel(job)
+    assert rows(db, "retry", "--kind", "k", "--state", "cancelled")[0]["done"] is True

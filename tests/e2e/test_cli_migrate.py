@@ -1,0 +1,41 @@
+"""`pawl migrate` as a command."""
+
+import json
+import subprocess
+
+from harness.paths import PG_BIN
+from harness.program import run_pawl
+
+
+def test_status_up_and_again(cluster):
+    """The bug: a script cannot tell whether there is something to migrate."""
+    empty = cluster.new_database(template="template0")
+    try:
+        before = run_pawl(empty, "migrate", "status", "-o", "json", check=6)
+        (row,) = json.loads(before.stdout)
+        assert (row["current"], row["status"]) == (0, "missing")
+        run_pawl(empty, "migrate", "up")
+        (row,) = json.loads(run_pawl(empty, "migrate", "status", "-o", "json").stdout)
+        assert row["current"] == row["wanted"] and row["status"] == "up to date"
+        assert run_pawl(empty, "migrate", "up").stdout == ""
+        empty.execute("DROP FUNCTION pawl.held(uuid)")
+        run_pawl(empty, "migrate", "up")
+    finally:
+        empty.drop()
+
+
+def test_sql_is_a_script_for_psql(cluster):
+    """The bug: the script differs from what `migrate up` does, so that a database made by
+    hand is one that the program does not know."""
+    script = run_pawl(None, "migrate", "sql").stdout
+    empty = cluster.new_database(template="template0")
+    try:
+        psql = subprocess.run(
+            [PG_BIN / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", empty.conninfo()],
+            input=script, capture_output=True, text=True,
+        )
+        assert psql.returncode == 0, psql.stderr
+        run_pawl(empty, "migrate", "status")
+        assert run_pawl(empty, "push", "k").stdout.strip() == "1"
+    finally:
+        empty.drop()

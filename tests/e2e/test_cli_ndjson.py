@@ -1,0 +1,116 @@
+"""`pawl push --ndjson`: many jobs from a file."""
+
+import csv
+import io
+import json
+import subprocess
+
+from harness.paths import program
+from harness.program import environment, run_pawl
+
+
+def load(db, lines, *args, check=0):
+    text = "".join(line if isinstance(line, str) else json.dumps(line) + "\n" for line in lines)
+    return run_pawl(db, "push", "--ndjson", "-", *args, input=text, check=check)
+
+
+def job(n):
+    return {"kind": "k", "args": {"n": n}}
+
+
+def numbers(api):
+    rows = api.query("SELECT (args->>'n')::int AS n FROM pawl.job ORDER BY id")
+    return [row.n for row in rows]
+
+
+def test_ids_come_in_the_order_of_the_lines(db, api):
+    """The bug: the ids cannot be told to whom they belong.  More than one batch."""
+    ids = [int(line) for line in load(db, [job(n) for n in range(2500)]).stdout.split()]
+    found = api.query("SELECT id, (args->>'n')::int AS n FROM pawl.job")
+    assert {ids[row.n]: row.id for row in found} == {i: i for i in ids}
+    assert len(ids) == 2500
+
+
+def test_every_member_is_taken(db, api):
+    """The bug: a member of a line is read and lost."""
+    line = {"kind": "m", "args": [1, "ü"], "queue": "q", "priority": 9,
+            "run_at": "2040-01-01T00:00:00Z", "max_attempts": 3, "timeout": "90s",
+            "meta": {"a": 1}}
+    row = api.job(int(load(db, [line]).stdout))
+    assert (row.kind, row.args, row.queue, row.priority) == ("m", [1, "ü"], "q", 9)
+    assert (row.run_at.year, row.max_attempts, row.meta) == (2040, 3, {"a": 1})
+    assert row.timeout.total_seconds() == 90
+
+
+def test_a_bad_line_stops_with_its_number(db, api):
+    """The bug: a bad line is told without its number, or what stands before it is lost,
+    or pushed twice by whoever begins anew."""
+    lines = [job(n) for n in range(1, 1300)] + ["{\"kind\": \n"] + [job(9999)]
+    result = load(db, lines, check=1)
+    assert "pawl: error: line 1300: it is not JSON" in result.stderr
+    assert "pushed 1299 jobs, up to line 1299" in result.stderr
+    assert numbers(api) == list(range(1, 1300))
+    assert len(result.stdout.split()) == 1299
+
+
+def test_what_the_server_refuses_takes_no_other_with_it(db, api):
+    """The bug: one bad row of a thousand takes the other 999 with it, or stops them at an
+    unknown place.  The bad ones pass every check of the program: a NUL in a string, args
+    that are too large as the server stores them."""
+    large = {"kind": "k", "args": {"n": -1, "x": ["a,"] * 200000}}
+    lines = [job(n) for n in range(1, 301)]
+    lines[16] = '{"kind": "k", "args": {"n": 1e999999}}\n'
+    lines[200] = large
+    lines[299] = '{"kind": "k", "args": {"n": 1e999999}}\n'
+    result = load(db, lines, "--on-error", "skip", check=1)
+    for number in (17, 201, 300):
+        assert f"pawl: error: line {number}: " in result.stderr
+    assert "pushed 297 jobs, skipped 3 lines" in result.stderr
+    assert numbers(api) == [n for n in range(1, 301) if n not in (17, 201, 300)]
+    stopped = load(db, lines, check=1)
+    assert "pawl: error: line 17: " in stopped.stderr
+    assert "pushed 16 jobs, up to line 16" in stopped.stderr
+
+
+def test_skip_leaves_out_what_the_program_refuses(db, api):
+    """The bug: --on-error skip works for the server's errors alone."""
+    lines = [job(1), "[]\n", "\n", {"kind": "k", "prio": 1}, "x" * (5 << 20) + "\n", job(2)]
+    result = load(db, lines, "--on-error", "skip", check=1)
+    assert "line 2: it is not a JSON object" in result.stderr
+    assert 'line 4: unknown member "prio"' in result.stderr
+    assert "line 5: it is longer than the limit of 4194304 bytes" in result.stderr
+    assert numbers(api) == [1, 2]
+
+
+def test_a_line_cannot_smuggle_jobs(db, api):
+    """The bug: lines are pasted into one JSON text, so a line that is two values becomes
+    two jobs and shifts the ids of the others."""
+    lines = [job(1), '{"kind": "k", "args": 1e999999}, {"kind": "evil"}\n', job(2)]
+    load(db, lines, "--on-error", "skip", check=1)
+    assert numbers(api) == [1, 2]
+
+
+def test_formats_name_the_line(db):
+    """The bug: after a skip the ids cannot be matched with the lines any more."""
+    lines = [job(1), "x\n", job(2)]
+    out = load(db, lines, "--on-error", "skip", "-o", "csv", check=1).stdout
+    assert [row["line"] for row in csv.DictReader(io.StringIO(out))] == ["1", "3"]
+    out = load(db, lines, "--on-error", "skip", "-o", "jsonl", check=1).stdout
+    assert [json.loads(line)["line"] for line in out.splitlines()] == [1, 3]
+    assert json.loads(load(db, [], "-o", "json").stdout) == []
+
+
+def test_memory_is_constant(db, tmp_path):
+    """The bug: the file is read whole.  A file of 200 MB within 120 MB of memory."""
+    file = tmp_path / "large.ndjson"
+    filler = "x" * 500_000
+    with open(file, "w", encoding="ascii") as out:
+        for n in range(400):
+            out.write(json.dumps({"kind": "k", "args": {"n": n, "x": filler}}) + "\n")
+    result = subprocess.run(
+        ["/bin/sh", "-c", 'ulimit -v 120000; exec "$0" "$@"', program(), "push", "--ndjson",
+         file, "--quiet"],
+        env=environment(db), capture_output=True, text=True, timeout=100,
+    )
+    assert result.returncode == 0, result.stderr
+    assert len(result.stdout.split()) == 400
