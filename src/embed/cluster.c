@@ -1,5 +1,5 @@
 /*
- * cluster.c - making the cluster, and ending a server that a former program left
+ * cluster.c - making the cluster
  */
 #include "embed/cluster.h"
 
@@ -9,18 +9,15 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "embed/former.h"
 
 #define MAKE_MS 120000 /* initdb takes seconds; a slow disk and its fsyncs more */
 #define TAIL 800       /* bytes of the log that an error shows */
-
-/* A server that is going down gets the first; then it is told, ever more firmly. */
-#define FORMER_PATIENCE_MS 10000
 
 void
 cluster_notice(const cluster *c, pawl_level level, const char *format, ...)
@@ -162,74 +159,4 @@ cluster_make(const cluster *c, pawl_error *error)
 		return error_set(error, PAWL_ERR_SYSTEM, "could not rename \"%s\": %s", path,
 		                 strerror(errno));
 	return PAWL_OK;
-}
-
-/* ------------------------------------------------------------ a former server ---- */
-
-/*
- * The process that postmaster.pid names, if it is a server of this cluster: its
- * working directory is.  The descriptor is opened first, so that what is looked at is
- * what is signalled.
- */
-static process
-find_former(const cluster *c)
-{
-	process found = {.pid = home_server_pid(c->home), .fd = -1};
-	char data[PATH_MAX];
-	char link[64];
-	char target[PATH_MAX];
-	ssize_t length;
-
-	if (found.pid > 1)
-		found.fd = pidfd_open(found.pid, 0);
-	if (found.fd < 0)
-		return (process) PROCESS_INIT;
-	snprintf(link, sizeof(link), "/proc/%d/cwd", (int) found.pid);
-	length = readlink(link, target, sizeof(target) - 1);
-	target[length < 0 ? 0 : length] = '\0';
-	if (strcmp(target, path_in(c, "data", data)) == 0)
-		return found;
-	close(found.fd);
-	return (process) PROCESS_INIT;
-}
-
-static pawl_status
-end_found(const cluster *c, const process *found, pawl_error *error)
-{
-	static const int insistence[] = {0, SIGINT, SIGQUIT, SIGKILL};
-
-	cluster_notice(c, PAWL_WARN, "waiting for the end of a former server, process %d",
-	               (int) found->pid);
-	for (size_t i = 0; i < sizeof(insistence) / sizeof(insistence[0]); i++)
-	{
-		if (insistence[i] != 0)
-			process_signal(found, insistence[i]);
-		switch (
-			process_wait(found, clock_ms() + FORMER_PATIENCE_MS, c->options->stop_fd))
-		{
-			case PROCESS_ENDED:
-				return PAWL_OK;
-			case PROCESS_STOP:
-				return error_set(error, PAWL_ERR_TIMEOUT,
-				                 "stopped while a former server was running");
-			case PROCESS_RUNS:
-				break;
-		}
-	}
-	return error_set(error, PAWL_ERR_REFUSED,
-	                 "a former server of directory \"%s\", process %d, does not end",
-	                 c->home->path, (int) found->pid);
-}
-
-pawl_status
-cluster_end_former(const cluster *c, pawl_error *error)
-{
-	process found = find_former(c);
-	pawl_status status;
-
-	if (found.fd < 0)
-		return PAWL_OK;
-	status = end_found(c, &found, error);
-	close(found.fd);
-	return status;
 }

@@ -1,5 +1,5 @@
 /*
- * cluster.h - making the cluster, and ending a server that a former program left
+ * cluster.h - making the cluster
  */
 #ifndef PAWL_EMBED_CLUSTER_H
 #define PAWL_EMBED_CLUSTER_H
@@ -22,13 +22,6 @@ typedef struct cluster
  * the log's last lines; ERR_TIMEOUT: told to stop.
  */
 PAWL_CHECK pawl_status cluster_make(const cluster *c, pawl_error *error);
-
-/*
- * A server of a program that was killed is on its way down, or has no guard left:
- * wait for its end, and tell it to end if it does not.  ERR_REFUSED when it does not
- * end; ERR_TIMEOUT: told to stop.
- */
-PAWL_CHECK pawl_status cluster_end_former(const cluster *c, pawl_error *error);
 
 /* Tell people something (options' notice). */
 void cluster_notice(const cluster *c, pawl_level level, const char *format, ...)

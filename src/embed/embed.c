@@ -16,6 +16,7 @@
 #include "base/random.h"
 #include "db/db.h"
 #include "embed/cluster.h"
+#include "embed/former.h"
 
 #define ATTEMPTS 5            /* starts in a row that may end before it is ready */
 #define BACKOFF_MS 250        /* before the second; doubled each time */
@@ -169,7 +170,7 @@ start_once(embed *e, pawl_error *error)
 {
 	auto_buffer tail = BUFFER_INIT;
 	char how[64];
-	pawl_status status = cluster_end_former(&e->cluster, error);
+	pawl_status status = former_end_server(&e->cluster, error);
 
 	if (status == PAWL_OK)
 		status = launch_server(e, error);
