@@ -70,7 +70,7 @@ class Demo:
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, leave)
         self.pawl_program = program()
-        self.directory = Path(tempfile.mkdtemp(prefix="pawl-demo-", dir="/tmp"))
+        self.directory = Path(tempfile.mkdtemp(prefix="pawl-demo-"))
         self.directory.chmod(0o755)  # the server may run as another user
         return self
 

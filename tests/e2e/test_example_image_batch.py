@@ -14,6 +14,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from harness.cluster import make_directory
 from harness.paths import REPO, program
 from harness.wait import wait_until
 
@@ -25,46 +26,58 @@ LEASE_MS = 2000
 pytestmark = pytest.mark.deadline(300)
 
 
-def start(*arguments, example=EXAMPLE, **options):
-    """The example, in a session of its own, without a terminal."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
-    return subprocess.Popen(
-        [str(example / "run"), *map(str, arguments)],
-        env=environment | {"PAWL": str(program())}, stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        start_new_session=True, **options)
+class Runner:
+    """Runs the example in a directory for temporary files that is nobody else's."""
+
+    def __init__(self, directory):
+        self.directory = directory
+
+    def start(self, *arguments, example=EXAMPLE):
+        """In a session of its own, without a terminal."""
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
+        environment |= {"PAWL": str(program()), "TMPDIR": str(self.directory)}
+        return subprocess.Popen(
+            [str(example / "run"), *map(str, arguments)], env=environment,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, start_new_session=True)
+
+    def run(self, *arguments, **options):
+        process = self.start(*arguments, **options)
+        out, err = process.communicate(timeout=240)
+        return process.returncode, out, err
+
+    def processes(self):
+        """The command lines that name the directory, or something in it."""
+        found = []
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                words = path.read_bytes().decode("utf-8", "replace").split("\0")
+            except OSError:
+                continue
+            if any(str(self.directory) in word for word in words):
+                found.append(" ".join(words))
+        return found
 
 
-def run(*arguments, **options):
-    process = start(*arguments, **options)
-    out, err = process.communicate(timeout=240)
-    return process.returncode, out, err
+@pytest.fixture
+def runner():
+    directory = make_directory("pawl-example-", durable=False)
+    yield Runner(directory)
+    shutil.rmtree(directory, ignore_errors=True)
 
 
-def left_behind():
-    """Directories of runs, and processes that name one in their command line."""
-    found = [str(path) for path in Path("/tmp").glob("pawl-demo-*")]
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes().decode("utf-8", "replace").split("\0")
-        except OSError:
-            continue
-        if any("/pawl-demo-" in word for word in words):
-            found.append(" ".join(words))
-    return found
+def wait_for_jobs(process):
+    """Read what the example tells until its jobs run."""
+    for line in process.stderr:
+        if line.startswith("jobs "):
+            return
+    raise AssertionError("the example ended before its jobs ran")
 
 
-@pytest.fixture(autouse=True)
-def nothing_stays():
-    before = left_behind()
-    yield
-    assert [what for what in left_behind() if what not in before] == []
-
-
-def test_two_runs_agree_and_each_takes_over():
+def test_two_runs_agree_and_each_takes_over(runner):
     digests = set()
     for _ in range(2):
-        code, out, err = run("--pictures", PICTURES)
+        code, out, err = runner.run("--pictures", PICTURES)
         assert code == 0, err
         lines = out.splitlines()
         last = json.loads(lines[-1])
@@ -79,6 +92,7 @@ def test_two_runs_agree_and_each_takes_over():
         assert "\033" not in out + err and "\r" not in err
         assert f"jobs {PICTURES}/{PICTURES}" in err
         digests.add(last["digest"])
+        assert runner.processes() == [] and list(runner.directory.iterdir()) == []
     assert len(digests) == 1
 
 
@@ -97,47 +111,39 @@ def copy_example(tmp_path, old, new):
 @pytest.mark.parametrize("old, new, complaint", [
     ('sum=$(sha256sum <"$path")', 'sum=$(echo "$path" | sha256sum)', "sha256 is"),
     ("-background white", "-background black", "mean is"),
-    ('"\\"width\\": %w', '"\\"width\\": 1%w', "width is"),
+    ('"\\"width\\": %w', '"\\"width\\": %[fx:w+1]', "width is"),
     ("set -eu", "exit 65", "failed"),
 ])
-def test_a_wrong_result_fails(tmp_path, old, new, complaint):
+def test_a_wrong_result_fails(runner, tmp_path, old, new, complaint):
     """The checking is real: a handler that lies about one thing is found out."""
-    code, out, err = run("--pictures", 60, example=copy_example(tmp_path, old, new))
+    copied = copy_example(tmp_path, old, new)
+    code, out, err = runner.run("--pictures", 60, example=copied)
     assert code == 1
     assert complaint in err.partition("\nfailed: ")[2]
     assert '"digest"' not in out
+    assert runner.processes() == [] and list(runner.directory.iterdir()) == []
 
 
 @pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_all_that_was_started(number, code):
-    process = start("--pictures", PICTURES)
+def test_a_signal_ends_all_that_was_started(runner, number, code):
+    process = runner.start("--pictures", PICTURES)
     try:
-        for line in process.stderr:
-            if line.startswith("jobs "):
-                break
+        wait_for_jobs(process)
         process.send_signal(number)
         process.communicate(timeout=60)
     finally:
         process.kill()
     assert process.returncode == code
+    assert runner.processes() == [] and list(runner.directory.iterdir()) == []
 
 
-def test_sigkill_of_the_example_ends_its_children():
+def test_sigkill_of_the_example_ends_its_children(runner):
     """Nobody is left to tidy up the directory, but nothing runs on."""
-    before = set(left_behind())
-    process = start("--pictures", PICTURES)
+    process = runner.start("--pictures", PICTURES)
     try:
-        for line in process.stderr:
-            if line.startswith("jobs "):
-                break
+        wait_for_jobs(process)
     finally:
         process.kill()
         process.communicate(timeout=60)
-
-    def rest():
-        return [what for what in left_behind() if what not in before]
-
-    wait_until(lambda: all(what.startswith("/tmp/") for what in rest()), 60,
+    wait_until(lambda: not runner.processes(), 60,
                "the processes of the killed example to end")
-    for path in rest():
-        shutil.rmtree(path, ignore_errors=True)
