@@ -140,7 +140,6 @@ void board_renew_lease(board *b, unsigned epoch, int64_t end_ms);
 
 /* Drop everything of that epoch, interrupt what runs.  False: it had ended already. */
 bool board_lose_lease(board *b, unsigned epoch);
-void board_lose_lease_locked(board *b);
 
 /* What is pending or running, to be presented.  *ret_pairs is the caller's; NULL: no
  * memory. */
@@ -149,7 +148,8 @@ worker_pair *board_pairs(board *b, unsigned epoch, size_t *ret_n);
 /* These fences have ended: drop and interrupt.  How many were pending or running. */
 size_t board_end_claims(board *b, unsigned epoch, const int64_t *fences, size_t n);
 
-/* Leave those pairs that the board does not hold; answers how many. */
+/* Leave those pairs that the board does not hold; answers how many: none without a
+ * lease, because what was dropped with it is not unknown. */
 size_t board_unknown(board *b, worker_pair *pairs, size_t n);
 
 /* ------------------------------------------------------------ ends (board.c) ------ */

@@ -104,12 +104,20 @@ finish_locked(board *b, int interrupt_fd, work *w, work_list *trash)
 		wait_event_ring(b->bell_fd);
 }
 
-/* The next work that is still wanted. */
+/*
+ * The next work that is still wanted.  None under a lease that is over, as after a stop
+ * of the process: the supervisor is told, and ends it.
+ */
 static work *
-next_locked(board *b, work_list *trash)
+next_locked(board *b, int64_t now_ms, work_list *trash)
 {
 	work *w;
 
+	if (b->v.leased && now_ms >= b->v.lease_end_ms)
+	{
+		wait_event_ring(b->bell_fd);
+		return NULL;
+	}
 	while ((w = work_list_take(&b->pending)) != NULL)
 	{
 		b->v.pending--;
@@ -144,10 +152,7 @@ board_take(board *b, int interrupt_fd, work *finished)
 		finish_locked(b, interrupt_fd, finished, &trash);
 	for (;;)
 	{
-		/* after a stop of the process nothing must start under a lease that is over */
-		if (b->v.leased && now_ms >= b->v.lease_end_ms)
-			board_lose_lease_locked(b);
-		w = next_locked(b, &trash);
+		w = next_locked(b, now_ms, &trash);
 		if (w != NULL || b->v.phase >= BOARD_EXECUTORS_END)
 			break;
 		b->v.idle++;

@@ -41,16 +41,19 @@ void
 board_renew_lease(board *b, unsigned epoch, int64_t end_ms)
 {
 	auto_lock(&b->mutex);
-	if (b->v.leased && b->v.epoch == epoch && end_ms > b->v.lease_end_ms)
-		b->v.lease_end_ms = end_ms;
+	if (!b->v.leased || b->v.epoch != epoch || end_ms <= b->v.lease_end_ms)
+		return;
+	b->v.lease_end_ms = end_ms;
+	if (b->v.pending > 0) /* an answer in the last moment: some held back already */
+		pthread_cond_broadcast(&b->work_cond);
 }
 
 /*
  * Pending works are freed at once, so that they take no room from the next lease; what
  * runs is freed by its executor, and results by the settler.
  */
-void
-board_lose_lease_locked(board *b)
+static void
+lose_lease_locked(board *b)
 {
 	work *pending;
 
@@ -80,7 +83,7 @@ board_lose_lease(board *b, unsigned epoch)
 	auto_lock(&b->mutex);
 	if (!b->v.leased || b->v.epoch != epoch)
 		return false;
-	board_lose_lease_locked(b);
+	lose_lease_locked(b);
 	return true;
 }
 
@@ -152,8 +155,15 @@ board_unknown(board *b, worker_pair *pairs, size_t n)
 	size_t n_fences = 0;
 	size_t left = 0;
 
-	if (fences == NULL)
+	/*
+	 * When the lease is over, what has run and was dropped is not on the board any more,
+	 * and is no unknown claim: it is recovered, as a crash.
+	 */
+	if (fences == NULL || !b->v.leased)
+	{
+		free(fences);
 		return 0; /* none is given back; it looks again a lease later */
+	}
 	for (work *w = b->held; w != NULL; w = w->held_next)
 		fences[n_fences++] = w->job.fence;
 	qsort(fences, n_fences, sizeof(*fences), compare_fences);

@@ -251,9 +251,13 @@ begin_lease(claimer *self)
 	worker_notice(w, PAWL_DEBUG, "claim: lease begun by worker %s", uuid);
 }
 
-/* Give back what runs under this worker's uuid and is not on the board. */
+/*
+ * Give back what runs under this worker's uuid and is not on the board.  What was
+ * settled since the look answers stale, and does not count.
+ */
 static pawl_status
-release_unknown(claimer *self, const worker_pair *pairs, size_t n, pawl_error *error)
+release_unknown(claimer *self, const worker_pair *pairs, size_t n, size_t *ret_released,
+                pawl_error *error)
 {
 	queue_call call = claimer_call(self);
 	auto_free
@@ -270,6 +274,8 @@ release_unknown(claimer *self, const worker_pair *pairs, size_t n, pawl_error *e
 			rows[i] = (settle_row){.job = pairs[done + i].job,
 			                       .fence = pairs[done + i].fence};
 		status = settle_release_many(&call, rows, length, error);
+		for (size_t i = 0; i < length && status == PAWL_OK; i++)
+			*ret_released += rows[i].answer == SETTLE_WON;
 		done += length;
 	}
 	return status;
@@ -282,13 +288,14 @@ look_for_unknown(claimer *self)
 	auto_free
 	worker_pair *pairs = NULL;
 	pawl_error error;
+	size_t released = 0;
 	size_t n = 0;
 	pawl_status status = worker_row_held(&call, self->view.worker, &pairs, &n, &error);
 
 	if (status == PAWL_OK)
 	{
 		n = board_unknown(self->board, pairs, n);
-		status = release_unknown(self, pairs, n, &error);
+		status = release_unknown(self, pairs, n, &released, &error);
 	}
 	if (status != PAWL_OK)
 	{
@@ -299,9 +306,10 @@ look_for_unknown(claimer *self)
 	}
 	outage_over(&self->outage);
 	self->unknown_ms = clock_ms() + self->worker->lease_ms;
-	if (n > 0)
+	if (released > 0)
 		worker_notice(self->worker, PAWL_INFO,
-		              "claim: gave back %zu jobs of a claim without an answer", n);
+		              "claim: gave back %zu jobs of a claim without an answer",
+		              released);
 }
 
 static void

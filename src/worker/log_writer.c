@@ -39,14 +39,15 @@ drop(log_writer *self, size_t n)
 	log_queue_drop(self->queue, n);
 }
 
+/* last: whatever the interval. */
 static void
-tell_dropped(log_writer *self)
+tell_dropped(log_writer *self, bool last)
 {
 	uint64_t dropped = log_queue_dropped(self->queue);
 
 	self->worker->counts.log_dropped = (int64_t) dropped;
 	if (dropped == self->dropped_told ||
-	    (clock_ms() < self->told_ms + DROPPED_TELL_MS && self->end_ms == 0))
+	    (clock_ms() < self->told_ms + DROPPED_TELL_MS && !last))
 		return;
 	worker_notice(self->worker, PAWL_WARN, "log: %" PRIu64 " lines dropped",
 	              dropped - self->dropped_told);
@@ -61,7 +62,7 @@ wait_for_retry(log_writer *self, int64_t pause_ms)
 	int64_t until_ms = clock_ms() + pause_ms;
 	bool ended;
 
-	tell_dropped(self);
+	tell_dropped(self, false);
 	pthread_mutex_lock(&self->queue->mutex);
 	while (clock_ms() < until_ms && !self->queue->ended)
 		wait_cond(&self->queue->cond, &self->queue->mutex, until_ms);
@@ -145,9 +146,9 @@ log_writer_main(void *arg)
 		else
 			drop(&self, n);
 		log_queue_forget(self.queue, &taken);
-		tell_dropped(&self);
+		tell_dropped(&self, false);
 	}
-	tell_dropped(&self);
+	tell_dropped(&self, true);
 	db_free(self.db);
 	return NULL;
 }

@@ -204,7 +204,7 @@ refuse_one(settler *self, work *w, const pawl_error *error)
 	if (!outage_is_data(error))
 		(void) outage_failed(&self->outage, PAWL_ERR_DATABASE, error);
 	else
-		worker_notice(self->worker, PAWL_WARN, "settle: job %" PRId64 ": %s (%s)",
+		worker_notice(self->worker, PAWL_DEBUG, "settle: job %" PRId64 ": %s (%s)",
 		              w->job.id, error->message, error->sqlstate);
 	if (outage_is_data(error) && w->verb == WORK_COMPLETE)
 	{

@@ -173,7 +173,7 @@ test_lease_lost(void **state)
 	free_board(b);
 }
 
-/* A lease that ended while the process was stopped is noticed before anything starts. */
+/* When a lease ended while the process was stopped, nothing starts any more. */
 static void
 test_nothing_starts_after_the_end_of_the_lease(void **state)
 {
@@ -187,7 +187,8 @@ test_nothing_starts_after_the_end_of_the_lease(void **state)
 	hand_over(b, 1, 1, 1);
 	b->v.phase = BOARD_EXECUTORS_END;
 	assert_null(board_take(b, fd, NULL));
-	assert_false(look(b).leased);
+	assert_true(is_readable(b->bell_fd)); /* the supervisor is to end it */
+	assert_true(board_lose_lease(b, 1));
 	assert_int_equal(look(b).held, 0);
 	close(fd);
 	free_board(b);
@@ -276,6 +277,23 @@ test_unknown(void **state)
 	free_board(b);
 }
 
+/*
+ * What was dropped with its lease has run, perhaps: given back as an unknown claim it
+ * would run again without a record that it had.
+ */
+static void
+test_nothing_is_unknown_without_a_lease(void **state)
+{
+	board *b = new_board();
+	worker_pair pairs[] = {{1, 101}, {2, 102}};
+
+	(void) state;
+	hand_over(b, 1, 2, 1);
+	assert_true(board_lose_lease(b, look(b).epoch));
+	assert_int_equal(board_unknown(b, pairs, 2), 0);
+	free_board(b);
+}
+
 /* A suspect counts as one until it is settled, not until it has run. */
 static void
 test_suspect(void **state)
@@ -313,6 +331,7 @@ main(void)
 		cmocka_unit_test(test_drain_gives_back),
 		cmocka_unit_test(test_surplus_is_given_back_from_the_end),
 		cmocka_unit_test(test_unknown),
+		cmocka_unit_test(test_nothing_is_unknown_without_a_lease),
 		cmocka_unit_test(test_suspect),
 	};
 
