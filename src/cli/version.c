@@ -52,7 +52,7 @@ const cli_command COMMAND_VERSION = {
 	.synopsis = "[-o FORMAT]",
 	.summary = "show the version of the program and of its schema",
 	.description = "Show the version of the program, and the version of the schema "
-                   "that it needs.\n"
+				   "that it needs.\n"
 				   "Asks no database; see `pawl migrate status` for that.",
 	.options = NO_OPTIONS,
 	.accepts = ACCEPTS_OUTPUT,
