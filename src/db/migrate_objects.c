@@ -258,6 +258,18 @@ create_changed(const migration_run *run, db_txn *txn, const db_result *made,
 	return status;
 }
 
+/*
+ * The first partitions come with the functions, in one transaction: who sees the schema
+ * as current can push at once, while the many ahead of need are still being attached.
+ */
+static pawl_status
+attach_first(const migration_run *run, db_txn *txn, pawl_error *error)
+{
+	if (embedded_find(&run->set->functions, "extend_partitions") == NULL)
+		return PAWL_OK;
+	return db_exec(txn, "SELECT pawl.extend_partitions(1)", NULL, NULL, error);
+}
+
 pawl_status
 objects_apply(migration_run *run, db_txn *txn, int version, pawl_error *error)
 {
@@ -274,5 +286,8 @@ objects_apply(migration_run *run, db_txn *txn, int version, pawl_error *error)
 		status = migration_query(txn, "objects", &made, error);
 	if (status != PAWL_OK || all_current(run->set, made, &state))
 		return status;
-	return create_changed(run, txn, made, &state, error);
+	status = create_changed(run, txn, made, &state, error);
+	if (status == PAWL_OK)
+		status = attach_first(run, txn, error);
+	return status;
 }

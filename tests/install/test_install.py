@@ -116,6 +116,16 @@ def test_the_static_library_exports_the_header_alone(tree):
     assert defined == wanted
 
 
+def test_the_program_exports_the_header_alone(tree):
+    """Handlers in shared objects call it, and keep their own buffer_append."""
+    wanted = set(re.findall(r"^\t\t(\w+);", (ROOT / "src/libpawl.map").read_text(), re.M))
+    symbols = run("/usr/bin/nm", "-D", "--defined-only", "--format=posix",
+                  str(only(tree, "pawl")))
+    defined = {line.split()[0].partition("@")[0] for line in symbols.splitlines()
+               if line.split()[1] == "T"}
+    assert defined == wanted
+
+
 def test_the_library_needs_libpq_and_the_c_library_alone(tree):
     dynamic = run("/usr/bin/readelf", "-d", str(only(tree, "libpawl.so.0")))
     needed = set(re.findall(r"\(NEEDED\).*\[(.*)\]", dynamic))
