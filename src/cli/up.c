@@ -137,6 +137,14 @@ give_up(up *u, const pawl_error *error)
 	up_worker_stop(&u->worker);
 }
 
+/* Would the same settings end it again?  It has told why. */
+static bool
+is_final(int how)
+{
+	return WIFEXITED(how) &&
+	       (WEXITSTATUS(how) == EXIT_USAGE || WEXITSTATUS(how) == EXIT_SCHEMA);
+}
+
 static void
 worker_ended(up *u)
 {
@@ -144,14 +152,17 @@ worker_ended(up *u)
 
 	if (u->stopping)
 		return;
-	if (WIFEXITED(how))
+	if (is_final(how))
 	{
-		/* it has told why; the same settings would end it again */
 		u->code = WEXITSTATUS(how);
 		u->stopping = true;
 		return;
 	}
-	talk("the worker was ended by signal %d; it is started again", WTERMSIG(how));
+	if (WIFSIGNALED(how))
+		talk("the worker was ended by signal %d; it is started again", WTERMSIG(how));
+	else
+		talk("the worker ended with exit code %d; it is started again",
+		     WEXITSTATUS(how));
 	u->restart_ms = clock_ms() + RESTART_MS;
 }
 
