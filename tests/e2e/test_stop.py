@@ -10,6 +10,7 @@ import pytest
 from harness import invariants
 from harness.api import sqlstate
 from harness.ledger import Ledger, write_script
+from harness.load import Load
 from harness.program import Worker
 from harness.wait import wait_until
 
@@ -78,24 +79,22 @@ def test_twenty_stops(db, api, tmp_path):
     """The same at twenty moments: two workers, one of them stopped past its lease again
     and again while jobs run."""
     ledger = Ledger(tmp_path)
-    jobs = api.push_some(150, kind="work")
+    load = Load(api, ledger)
     handler = ledger.handler("exec sleep 0.1")
     options = ("-j", "3", "--lease", LEASE, "--poll", "100ms")
     with Worker(db, *options, handlers={"work": handler}) as a, \
             Worker(db, *options, handlers={"work": handler}) as b:
         for n in range(20):
             victim = (a, b)[n % 2]
-            if not any(invariants.live(db).values()):
-                jobs += api.push_some(20, kind="work")
-            ledger.wait_for(len(ledger.runs()) + 1)
+            load.wait_more(1)
             names = "SELECT count(*) FROM pawl.workers WHERE alive"
             victim.stop()
             wait_until(lambda: api.one(names) == 1, 10, "its lease to end")
             victim.resume()
             wait_until(lambda: api.one(names) == 2, 10, "it to start anew")
-        invariants.wait_finished(db, len(jobs), 60)
+        invariants.wait_finished(db, len(load.jobs), 60)
         assert a.drain() == 0 and b.drain() == 0
-    print(f"ran twice: {invariants.check_outcomes(db, jobs, ledger)}")
+    print(f"ran twice: {invariants.check_outcomes(db, load.jobs, ledger)}")
     invariants.check_quiet(db, 0.5)
 
 

@@ -8,6 +8,7 @@ import pytest
 from harness import invariants
 from harness.fleet import Fleet, seeded
 from harness.ledger import Ledger
+from harness.load import Load
 from harness.wait import wait_until
 
 pytestmark = pytest.mark.kill
@@ -30,19 +31,6 @@ def terminate(db, pid):
         "SELECT count(*) FROM pg_stat_activity WHERE pid = %s", [pid]), 10, "it to end")
 
 
-class Load:
-    """Enough jobs at any time, so that a fault always meets work in flight."""
-
-    def __init__(self, api, ledger):
-        self.api = api
-        self.ledger = ledger
-        self.jobs = []
-
-    def top_up(self):
-        if len(self.jobs) - len(self.ledger.runs()) < 40:
-            self.jobs += self.api.push_some(100, kind="work")
-
-
 @pytest.mark.deadline(180)
 @pytest.mark.parametrize("role", ROLES)
 def test_connection_of_a_thread_is_terminated(db, api, tmp_path, role):
@@ -55,8 +43,7 @@ def test_connection_of_a_thread_is_terminated(db, api, tmp_path, role):
     with Fleet(db, 1, "-j", "4", "--lease", "1s", "--poll", "100ms",
                handlers={"work": handler}) as fleet:
         for _ in range(TIMES):
-            load.top_up()
-            ledger.wait_for(len(ledger.runs()) + rng.randrange(1, 20), 30)
+            load.wait_more(rng.randrange(1, 20), fleet.logs)
             pids = wait_until(lambda: backends(db, role), 30,
                               lambda: f"the connection {role}\n{fleet.logs()}")
             assert len(pids) == 1, "one connection, one owner"
@@ -78,8 +65,7 @@ def test_every_connection_at_once(db, api, tmp_path):
     with Fleet(db, 2, "-j", "3", "--lease", "1s", "--poll", "100ms",
                handlers={"work": ledger.handler("exec sleep 0.02")}) as fleet:
         for _ in range(TIMES):
-            load.top_up()
-            ledger.wait_for(len(ledger.runs()) + rng.randrange(1, 20), 30)
+            load.wait_more(rng.randrange(1, 20), fleet.logs)
             db.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND application_name LIKE 'pawl %'")
@@ -98,11 +84,10 @@ def test_statements_are_cancelled(db, api, tmp_path):
     with Fleet(db, 1, "-j", "4", "--lease", "1s", "--poll", "100ms",
                handlers={"work": ledger.handler()}) as fleet:
         for _ in range(10 * TIMES):
-            load.top_up()
             role = rng.choice(ROLES)
             for pid in backends(db, role):
                 db.execute("SELECT pg_cancel_backend(%s)", [pid])
-            ledger.wait_for(len(ledger.runs()) + rng.randrange(0, 3), 30)
+            load.wait_more(rng.randrange(0, 3), fleet.logs)
         invariants.wait_finished(db, len(load.jobs), 60)
         assert fleet.running() and fleet.drain() == [0], fleet.logs()
     twice = invariants.check_outcomes(db, load.jobs, ledger, crashes_may_fail=False)
