@@ -35,30 +35,35 @@ test "$1" = clone && ln -s {root} "${{3:-$(basename "$2" .git)}}"
     # the suites do not run in themselves, and what is built is what is tested
     "make": """#!/bin/sh
 case "$*" in
-	"" | all) test -x {build}/src/cli/pawl ;;
-	install) test -f {build}/src/libpawl.so.0 -a -x {build}/src/cli/pawl ;;
+	"" | all | install) {pawl} version ;;
 	check | bench | torture | clean) grep "^$1:" {root}/Makefile ;;
-	demo) PAWL={build}/src/cli/pawl {root}/examples/image-batch/run ;;
-	demo\\ EXAMPLE=*) PAWL={build}/src/cli/pawl {root}/examples/${{2#*=}}/run ;;
+	demo) PAWL={pawl} {root}/examples/image-batch/run ;;
+	demo\\ EXAMPLE=*) PAWL={pawl} {root}/examples/${{2#*=}}/run ;;
 	*) exit 1 ;;
 esac
 """,
 }
 
 
+def only(tree: pathlib.Path, pattern: str) -> pathlib.Path:
+    (found,) = tree.rglob(pattern)
+    return found
+
+
 class Session:
     """A shell that lives as long as the page. What fails in it ends it.
 
-    The program, the library and its pkg-config file are those of the build directory,
-    as if they were installed.
+    What was built is found where `make install` put it: tree has /usr/local below it.
     """
 
-    def __init__(self, directory: pathlib.Path, build: pathlib.Path, environment: dict):
+    def __init__(self, directory: pathlib.Path, tree: pathlib.Path, environment: dict):
         self.directory = directory
+        pawl = only(tree, "bin/pawl")
+        library = only(tree, "libpawl.so.0").parent
         programs = directory / ".bin"
         programs.mkdir()
         for name, text in STAND_INS.items():
-            (programs / name).write_text(text.format(root=ROOT, build=build))
+            (programs / name).write_text(text.format(root=ROOT, pawl=pawl))
             (programs / name).chmod(0o755)
         commands, self.commands = os.pipe()
         self.answers, answer = os.pipe()
@@ -67,9 +72,9 @@ class Session:
             ["/bin/bash", "-c", LOOP, str(commands)], stdin=subprocess.DEVNULL,
             cwd=directory, pass_fds=(commands, answer), start_new_session=True,
             env=dict(environment, HOME=str(directory),
-                     PATH=f"{programs}:{build}/src/cli:/usr/sbin:/usr/bin:/sbin:/bin",
-                     LD_LIBRARY_PATH=str(build / "src"),
-                     PKG_CONFIG_PATH=str(build / "meson-uninstalled")))
+                     PATH=f"{programs}:{pawl.parent}:/usr/sbin:/usr/bin:/sbin:/bin",
+                     LD_LIBRARY_PATH=str(library), PKG_CONFIG_SYSROOT_DIR=str(tree),
+                     PKG_CONFIG_PATH=str(library / "pkgconfig")))
         self.life = os.pidfd_open(self.shell.pid)
         os.close(commands)
         os.close(answer)

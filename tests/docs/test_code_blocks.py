@@ -7,6 +7,7 @@ an option that is gone, a program that does not compile.
 import os
 import pathlib
 import shutil
+import subprocess
 import sys
 import tempfile
 
@@ -37,6 +38,15 @@ def cluster():
 
 
 @pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """Where `make install` put what was built, by DESTDIR."""
+    tree = tmp_path_factory.mktemp("installed")
+    subprocess.run(["/usr/bin/meson", "install", "-C", BUILD, "--no-rebuild", "--quiet"],
+                   env=dict(os.environ, DESTDIR=str(tree)), check=True)
+    return tree
+
+
+@pytest.fixture(scope="module")
 def sessions(cluster):
     """{page: its session}, made when the page's first block is run."""
     found = {}
@@ -46,20 +56,20 @@ def sessions(cluster):
         shutil.rmtree(made.directory, ignore_errors=True)
 
 
-def session_of(page, sessions, cluster):
+def session_of(page, sessions, cluster, installed):
     if page not in sessions:
         database = cluster.new_database("template0")
         schema.install(database)
         directory = pathlib.Path(tempfile.mkdtemp(prefix="pawl-docs-", dir="/tmp"))
         directory.chmod(0o755)  # a server that is started as root runs as another user
-        sessions[page] = session.Session(directory, BUILD, database.env())
+        sessions[page] = session.Session(directory, installed, database.env())
     return sessions[page]
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=str)
-def test_block(block, sessions, cluster):
+def test_block(block, sessions, cluster, installed):
     assert block.language in blocks.LANGUAGES, "a block names a language that is known"
-    shell = session_of(block.page, sessions, cluster)
+    shell = session_of(block.page, sessions, cluster, installed)
     path = blocks.place(block, shell.directory)
     log = shell.directory / f".log-{block.line}"
     good = shell.run(blocks.command(block, path), log)
@@ -73,8 +83,8 @@ def test_the_first_pages_have_blocks():
 
 
 @pytest.fixture
-def shell(tmp_path):
-    made = session.Session(tmp_path, BUILD, dict(os.environ, PGHOST="first"))
+def shell(tmp_path, installed):
+    made = session.Session(tmp_path, installed, dict(os.environ, PGHOST="first"))
     yield lambda code, language="sh", name="": run_code(made, tmp_path, code, language, name)
     made.close()
 
