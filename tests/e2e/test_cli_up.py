@@ -1,11 +1,13 @@
 """`pawl up`: a private PostgreSQL, the schema and a worker from one command."""
 
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
 
 import pytest
+from harness.cluster import make_directory
 from harness.paths import program
 from harness.program import run_pawl
 from harness.wait import wait_until
@@ -62,12 +64,12 @@ class Up:
 
 
 @pytest.fixture(scope="module")
-def directory(tmp_path_factory):
-    """Made by the first test that needs it: initdb is slow."""
-    place = tmp_path_factory.mktemp("up")
-    for parent in (place, place.parent, place.parent.parent):
-        parent.chmod(0o755)  # the server is another user when we are root
-    return place / "d"
+def directory():
+    """The data of the tests of this module; initdb is slow, so the first makes them."""
+    place = make_directory()
+    place.chmod(0o755)  # the server is another user when we are root
+    yield place / "up"
+    shutil.rmtree(place)
 
 
 def gone(pid):
@@ -92,9 +94,9 @@ def test_a_job_runs_from_one_command(directory):
 def test_a_worker_that_dies_is_started_again(directory):
     """The bug: a worker is killed, and the server goes on with nobody working."""
     with Up(directory, "-H", "hello=true", "--poll", "50ms") as up:
-        first = wait_until(lambda: up.child("work"), 10, "a worker")
+        first = wait_until(lambda: up.child("\0work\0"), 10, "a worker")
         os.kill(first, signal.SIGKILL)
-        wait_until(lambda: up.child("work") not in (None, first), 10, "another worker")
+        wait_until(lambda: up.child("\0work\0") not in (None, first), 10, "another worker")
         up.run("push", "hello", "--wait=20s")
         assert up.end() == 0
 
@@ -116,7 +118,7 @@ def test_nothing_outlives_it(directory):
         job = int(up.run("push", "nap").stdout)
         wait_until(lambda: '"running"' in up.run("job", "show", job, "-o", "json").stdout, 20,
                    up.log)
-        worker = up.child("work")
+        worker = up.child("\0work\0")
         tasks = Path(f"/proc/{worker}/task").glob("*/children")
         handlers = {int(pid) for task in tasks for pid in task.read_text().split()}
         family = {*up.children(), *handlers}
@@ -129,7 +131,7 @@ def test_nothing_outlives_it(directory):
 def test_no_work(directory):
     """The bug: --no-work has a worker all the same."""
     with Up(directory, "-H", "hello=true", "--no-work") as up:
-        assert up.child("work") is None
+        assert up.child("\0work\0") is None
         assert up.run("push", "hello", "--wait=200ms", check=124)
         assert "no worker is started" in up.log()
         again = run_pawl(None, "up", "-D", directory, check=5)
