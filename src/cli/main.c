@@ -154,6 +154,30 @@ check_arguments(const command_call *call)
 	return 0;
 }
 
+/* Parse, and do what the options say: help, or the command. */
+static int
+run_parsed(command_call *call, int argc, char **argv, const option_group *groups,
+           size_t n)
+{
+	pawl_error error;
+	int first;
+
+	if (options_parse(argc, argv, groups, n, &first, &error) != PAWL_OK)
+	{
+		if (error.hint[0] == '\0')
+			error_hint(&error, "Try \"pawl %s --help\".", call->command->name);
+		return talk_error(&error);
+	}
+	if (call->common.help)
+		return help_command(call->command);
+	call->n_args = argc - first;
+	call->args = argv + first;
+	talk_quiet(call->common.quiet);
+	if (check_arguments(call) != 0)
+		return EXIT_USAGE;
+	return call->command->run(call);
+}
+
 /* argv[0] is the last word of the command's name. */
 static int
 call_command(const cli_command *command, int argc, char **argv)
@@ -163,8 +187,8 @@ call_command(const cli_command *command, int argc, char **argv)
 	void *options = calloc(1, command->size > 0 ? command->size : 1);
 	option_group groups[1 + COMMON_GROUPS];
 	pawl_error error;
-	int first;
 	size_t n;
+	int code;
 
 	if (options == NULL)
 	{
@@ -176,20 +200,9 @@ call_command(const cli_command *command, int argc, char **argv)
 	call.options = options;
 	groups[0] = (option_group){command->options, options};
 	n = 1 + common_groups(command->accepts, &call.common, groups + 1);
-	if (options_parse(argc, argv, groups, n, &first, &error) != PAWL_OK)
-	{
-		if (error.hint[0] == '\0')
-			error_hint(&error, "Try \"pawl %s --help\".", command->name);
-		return talk_error(&error);
-	}
-	if (call.common.help)
-		return help_command(command);
-	call.n_args = argc - first;
-	call.args = argv + first;
-	talk_quiet(call.common.quiet);
-	if (check_arguments(&call) != 0)
-		return EXIT_USAGE;
-	return command->run(&call);
+	code = run_parsed(&call, argc, argv, groups, n);
+	options_free(groups, n);
+	return code;
 }
 
 int

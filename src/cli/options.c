@@ -339,3 +339,18 @@ options_parse(int argc, char **argv, const option_group *groups, size_t n_groups
 		*ret_first = optind;
 	return status;
 }
+
+void
+options_free(const option_group *groups, size_t n_groups)
+{
+	for (size_t g = 0; g < n_groups; g++)
+	{
+		for (const option_spec *spec = groups[g].specs; spec->name != NULL; spec++)
+		{
+			char *target = (char *) groups[g].target + spec->offset;
+
+			if (spec->type == OPTION_LIST)
+				string_list_free((string_list *) (void *) target);
+		}
+	}
+}

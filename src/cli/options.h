@@ -85,4 +85,7 @@ PAWL_CHECK pawl_status options_parse(int argc, char **argv, const option_group *
                                      size_t n_groups, int *ret_first,
                                      pawl_error *error);
 
+/* Free the lists that parsing has made. */
+void options_free(const option_group *groups, size_t n_groups);
+
 #endif
