@@ -34,17 +34,17 @@ SETTINGS = {
 VOLATILE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 TEMPLATE = "pawl_template"
 MEMORY = Path("/dev/shm")
-MEMORY_NEEDED = 4 << 30
+GIGABYTE = 1 << 30
 
 
-def scratch(durable):
+def scratch(durable, size):
     """Where clusters lie: in memory when nothing may crash them, else on a disk.
 
     A schema has some 1,800 files; a database of it is made in 35 ms in memory, and in
     more than a second on ext4.
     """
     if not durable and os.access(MEMORY, os.W_OK):
-        if shutil.disk_usage(MEMORY).free >= MEMORY_NEEDED:
+        if shutil.disk_usage(MEMORY).free >= size:
             return MEMORY
     return Path(os.environ.get("TMPDIR", "/tmp"))
 
@@ -57,9 +57,9 @@ def remove_left_overs(place):
             shutil.rmtree(path, ignore_errors=True)
 
 
-def make_directory(prefix="pawl-", durable=True):
+def make_directory(prefix="pawl-", durable=True, size=4 * GIGABYTE):
     """A short path (a socket's has 107 bytes) that the server's user owns."""
-    place = scratch(durable)
+    place = scratch(durable, size)
     remove_left_overs(place)
     path = Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-", dir=place))
     if os.geteuid() == 0:
@@ -69,10 +69,14 @@ def make_directory(prefix="pawl-", durable=True):
 
 
 class Cluster:
-    """One server.  durable=False only where no test crashes it."""
+    """One server.
 
-    def __init__(self, durable=True, settings=None):
-        self.directory = make_directory(durable=durable)
+    durable=False only where no test crashes it; it lies in memory then, if there are
+    `size` bytes free.
+    """
+
+    def __init__(self, durable=True, settings=None, size=4 * GIGABYTE):
+        self.directory = make_directory(durable=durable, size=size)
         self.data = self.directory / "data"
         self.log = self.directory / "server.log"
         self.port = 5432
@@ -147,10 +151,10 @@ class Cluster:
         self.stop_immediate()
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def copy(self, durable=True, settings=None):
+    def copy(self, durable=True, settings=None, size=4 * GIGABYTE):
         """A new cluster, not started, with a copy of this one's (stopped) data."""
         assert self.process is None, "only a stopped cluster can be copied"
-        other = Cluster(durable, settings)
+        other = Cluster(durable, settings, size)
         subprocess.run(["cp", "-a", self.data, other.data], check=True)
         return other
 

@@ -1,0 +1,155 @@
+"""No push fails for want of a partition, also when no worker has run for weeks.
+
+Partitions are attached ahead: a hundred by `pawl migrate up`, twenty by every worker
+that starts.  A push itself attaches nothing: it would have to lock the parent, which is
+what the hot path must not do.
+"""
+
+import threading
+
+import psycopg
+import pytest
+from harness.api import Api, sqlstate
+from harness.cluster import GIGABYTE
+
+MILLION = 10**6
+SIZE = 10 * MILLION  # ids of a partition
+QUICK = {"autovacuum": "off", "max_wal_size": "512MB", "wal_level": "minimal", "max_wal_senders": "0"}
+
+
+def partitions(db, parent):
+    """The numbers of the parent's partitions, by the end of their names."""
+    rows = db.execute(
+        "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
+        "WHERE i.inhparent = %s::regclass",
+        [f"pawl.{parent}"],
+    )
+    return sorted(int(name.rpartition("_p")[2]) for (name,) in rows)
+
+
+@pytest.fixture
+def big_db(base_cluster):
+    """A server of its own that does not keep much of what it writes."""
+    server = base_cluster.copy(durable=False, settings=QUICK, size=8 * GIGABYTE).start()
+    yield server.new_database()
+    server.remove()
+
+
+@pytest.mark.slow
+@pytest.mark.deadline(500)
+def test_ten_million_pushes(big_db):
+    """Half of them before a partition's end, half behind it; no worker, no steward."""
+    db = big_db
+    attached = partitions(db, "job")
+    db.execute("SELECT setval('pawl.job_id', %s)", [SIZE // 2])
+    counts, errors = [], []
+
+    def push(times, n):
+        statement = "SELECT count(*) FROM pawl.push_many('k', array_fill('{}'::jsonb, ARRAY[%s]))"
+        try:
+            with db.connect() as connection:
+                for _ in range(times):
+                    counts.append(connection.execute(statement, [n]).fetchone()[0])
+        except psycopg.Error as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=push, args=(100, 50_000)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors and sum(counts) == SIZE
+    first, last = SIZE // 2 + 1, SIZE + SIZE // 2
+    assert db.execute("SELECT count(*), min(id), max(id) FROM pawl.job") == [(SIZE, first, last)]
+    assert db.value("SELECT count(*) FROM pawl.ready") == SIZE
+    assert partitions(db, "job") == attached, "a push attaches nothing"
+    assert sum(number > last // SIZE for number in attached) >= 90
+
+
+def test_the_boundary(db, api):
+    """The last id of a partition and the first of the next: each job's whole life."""
+    db.execute("SELECT setval('pawl.job_id', %s)", [SIZE - 3])
+    jobs = api.push_some(2) + [api.push(), api.push()]
+    assert jobs == [SIZE - 2, SIZE - 1, SIZE, SIZE + 1]
+    wid = api.worker_start()
+    rows = api.claim(wid, 4)
+    assert [row.job for row in rows] == jobs and all(row.args == {} for row in rows)
+    pairs = {"jobs": jobs, "fences": [row.fence for row in rows]}
+    finals = [True, False, False, True]
+    api.rows("fail_many", errors=["e"] * 4, retries=finals, retry_ins=["0 s"] * 4, **pairs)
+    assert [api.state(job) for job in jobs] == ["scheduled", "failed", "failed", "scheduled"]
+    assert [row.done for row in api.rows("retry_many", jobs=jobs)] == [False, True, True, False]
+    assert [row.done for row in api.rows("cancel_many", jobs=jobs)] == [True] * 4
+    assert [row.id for row in api.rows("job_list", state="cancelled")] == jobs[::-1]
+
+
+def test_migrate_attaches_a_hundred(db):
+    """For the jobs and for their outcomes alike."""
+    assert len(partitions(db, "job")) > 100
+    assert partitions(db, "job") == partitions(db, "outcome")
+
+
+def test_a_starting_worker_attaches_ahead(db, api):
+    """Twenty behind the newest id, so a fleet that works through SQL alone never runs out.
+
+    Red on: partitions of migrate alone: behind them a push fails.
+    """
+    end = (partitions(db, "job")[-1] + 1) * SIZE
+    db.execute("SELECT setval('pawl.job_id', %s)", [end - 2])
+    last = api.push()
+    assert last == end - 1
+    assert sqlstate(api.push) == "23514"  # what happens without anybody who attaches
+    wid = api.worker_start()
+    job = api.push()
+    assert job > last and job // SIZE in partitions(db, "outcome")
+    assert partitions(db, "job")[-1] >= job // SIZE + 19
+    row = next(row for row in api.claim(wid, 10) if row.job == job)
+    api.complete(job, row.fence)
+    assert api.state(job) == "succeeded"
+
+
+def test_attaching_waits_for_no_reader_and_stops_no_push(db, api):
+    """A long reader of the parents and a push that is open: neither waits for the other."""
+    db.execute("SELECT setval('pawl.job_id', %s)", [95 * SIZE])
+    with db.connect(autocommit=False) as reader, db.connect(autocommit=False) as pusher:
+        reader.execute("SELECT count(*) FROM pawl.job, pawl.outcome, pawl.log")
+        Api(pusher).push()
+        api.connection.execute("SET statement_timeout = '5 s'")
+        assert api.value("extend_partitions", ahead=30) > 0
+        assert api.state(api.push()) == "ready"
+        reader.rollback()
+        pusher.commit()
+
+
+def test_attaching_by_two_at_once(db, api):
+    """One attaches; the other sees that, does nothing and does not wait."""
+    db.execute("SELECT setval('pawl.job_id', %s)", [95 * SIZE])
+    with db.connect(autocommit=False) as other:
+        assert Api(other).value("extend_partitions", ahead=30) > 0
+        api.connection.execute("SET statement_timeout = '5 s'")
+        assert api.value("extend_partitions", ahead=30) == 0
+        assert Api(other).worker_start() and api.worker_start()
+        other.commit()
+    assert api.value("extend_partitions", ahead=30) == 0
+
+
+def test_interrupted_attaching_is_taken_up_again(db, api):
+    """Rolled back half-way, it leaves nothing behind that would be in the way."""
+    db.execute("SELECT setval('pawl.job_id', %s)", [95 * SIZE])
+    before = partitions(db, "job")
+    with db.connect(autocommit=False) as other:
+        Api(other).value("extend_partitions", ahead=30)
+        other.rollback()
+    assert partitions(db, "job") == before
+    assert api.value("extend_partitions", ahead=30) > 0
+
+
+def test_log_partitions_reach_twenty_days_ahead(db):
+    """A worker that runs writes its lines; the steward attaches a day each day."""
+    days = db.execute(
+        "SELECT to_date(right(c.relname, 8), 'YYYYMMDD') - (now() AT TIME ZONE 'UTC')::date "
+        "FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
+        "WHERE i.inhparent = 'pawl.log'::regclass"
+    )
+    ahead = {day for (day,) in days}
+    assert ahead >= set(range(0, 20))
