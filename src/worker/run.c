@@ -8,6 +8,7 @@
  * the threads in the order in which they hand work on.
  */
 #include <assert.h>
+#include <inttypes.h>
 #include <poll.h>
 
 #include "base/clock.h"
@@ -71,6 +72,8 @@ wait_for_handlers(supervisor *self)
 	{
 		if (!interrupted && (self->stops >= 2 || clock_ms() >= deadline_ms))
 		{
+			worker_notice(self->worker, PAWL_INFO,
+			              "drain: interrupting what still runs");
 			board_interrupt_all(self->board);
 			interrupted = true;
 		}
@@ -85,6 +88,10 @@ drain(supervisor *self)
 	crew *c = &self->crew;
 
 	board_advance(b, BOARD_DRAINING);
+	if (self->stops > 0)
+		worker_notice(self->worker, PAWL_INFO,
+		              "drain: nothing more is claimed, what runs has %" PRId64 " ms",
+		              self->worker->drain_ms);
 	wait_for_handlers(self);
 	crew_join(c, CREW_CLAIMER);
 	assert(board_is_quiet(b));
