@@ -240,15 +240,16 @@ build_tables(getopt_tables *tables, const option_group *groups, size_t n_groups)
 static int
 find_option(const getopt_tables *tables, int answer)
 {
+	int i = 0;
+
 	if (answer >= FIRST_LONG)
 		return answer - FIRST_LONG;
-	for (int i = 0; i < tables->n; i++)
+	while (tables->specs[i]->letter != answer)
 	{
-		if (tables->specs[i]->letter == answer)
-			return i;
+		i++;
+		assert(i < tables->n); /* getopt_long answers what is in the table */
 	}
-	assert(!"getopt_long answers only what is in the table");
-	return 0;
+	return i;
 }
 
 /*

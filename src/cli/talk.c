@@ -101,6 +101,9 @@ talk_usage(const char *name, const char *format, ...)
 
 /* ------------------------------------------------------------ the rest ----------- */
 
+static void talk_line(const char *prefix, const char *format, va_list args)
+	__attribute__((format(printf, 2, 0)));
+
 static void
 talk_line(const char *prefix, const char *format, va_list args)
 {
