@@ -35,7 +35,7 @@ check_name(const char *what, const char *name, pawl_error *error)
 		return error_set(error, PAWL_ERR_ARGUMENT, "%s is missing", what);
 	if (length > LIMIT_NAME)
 		return error_set(error, PAWL_ERR_ARGUMENT,
-		                 "%s of %zu bytes exceeds the limit of %d bytes", what, length,
+		                 "%s: %zu bytes exceed the limit of %d bytes", what, length,
 		                 LIMIT_NAME);
 	if (text_valid_utf8(name, length) != length)
 		return error_set(error, PAWL_ERR_ARGUMENT, "%s is not UTF-8", what);
@@ -49,7 +49,7 @@ check_json(const char *what, const char *json, pawl_error *error)
 
 	if (length > LIMIT_JSON)
 		return error_set(error, PAWL_ERR_ARGUMENT,
-		                 "%s of %zu bytes exceeds the limit of %d bytes", what, length,
+		                 "%s: %zu bytes exceed the limit of %d bytes", what, length,
 		                 LIMIT_JSON);
 	if (json != NULL && text_valid_utf8(json, length) != length)
 		return error_set(error, PAWL_ERR_ARGUMENT, "%s are not UTF-8", what);
@@ -299,7 +299,8 @@ push_all(const queue_call *call, const pawl_job_spec *specs, size_t n,
 static bool
 may_try_again(const queue_call *call, pawl_status status, int64_t pause_ms)
 {
-	return (status == PAWL_ERR_TRANSIENT || status == PAWL_ERR_CONNECTION) &&
+	return (status == PAWL_ERR_TRANSIENT || status == PAWL_ERR_CONNECT ||
+	        status == PAWL_ERR_CONNECTION) &&
 	       clock_ms() + pause_ms < call->deadline_ms;
 }
 
