@@ -17,7 +17,7 @@
 
 #define SELF "/proc/self/exe"
 
-/* The words of its command line; the strings belong to others or to `texts`. */
+/* The words of its command line; its strings are others' or `numbers`. */
 typedef struct words
 {
 	string_list list;
