@@ -48,11 +48,13 @@ static pawl_status
 run(const cluster *c, char *const *argv, const char *input, pawl_error *error)
 {
 	char log[PATH_MAX];
+	char mark[PATH_MAX];
 	char how[64];
 	process p = PROCESS_INIT;
 	launch order = {.argv = argv,
 	                .log = path_in(c, "log", log),
 	                .input = input,
+	                .mark = path_in(c, "data.new", mark),
 	                .who = c->who,
 	                .options = c->options};
 	int64_t offset = home_log_size(c->home);
@@ -149,7 +151,9 @@ cluster_make(const cluster *c, pawl_error *error)
 	path_in(c, "data.new", path);
 	cluster_notice(c, PAWL_INFO, "making a PostgreSQL cluster in \"%s\"",
 	               c->home->path);
-	status = remove_leftover(c, path, error);
+	status = former_end_making(c, error);
+	if (status == PAWL_OK)
+		status = remove_leftover(c, path, error);
 	if (status == PAWL_OK)
 		status = make_data(c, path, error);
 	if (status != PAWL_OK)

@@ -2,9 +2,10 @@
  * former.c - what a program that was killed has left running in the directory
  *
  * The directory is locked by us, so whatever of PostgreSQL's runs in it is an orphan.
- * A process is known by its name, its user, and its working directory or an argument;
- * its descriptor is opened before it is looked at, so that what was looked at is what
- * gets the signal.
+ * A server's process is known by its name and its working directory; one of initdb's
+ * by the mark in its environment too, because it, and the shells that it starts, are
+ * elsewhere at first.  Its descriptor is opened before it is looked at, so that what
+ * was looked at is what gets the signal.
  */
 #include "embed/former.h"
 
@@ -22,8 +23,6 @@
 
 #define PATIENCE_MS 5000 /* before the first word, and between two */
 #define ORPHANS_MAX 1000 /* more than a server has processes */
-
-static const char *const names[] = {"postgres\n", "initdb\n", "rm\n"};
 
 /* ------------------------------------------------------------ finding ------------ */
 
@@ -45,17 +44,12 @@ read_proc(pid_t pid, const char *file, char *ret_text, size_t size)
 }
 
 static bool
-has_name(pid_t pid)
+is_server(pid_t pid)
 {
 	char text[32];
 
 	(void) read_proc(pid, "comm", text, sizeof(text));
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-	{
-		if (strcmp(text, names[i]) == 0)
-			return true;
-	}
-	return false;
+	return strcmp(text, "postgres\n") == 0;
 }
 
 static bool
@@ -81,16 +75,18 @@ works_in(pid_t pid, const char *directory)
 	return strcmp(target, directory) == 0;
 }
 
+/* Whether cluster.c started it, or a child of what it started, for a directory. */
 static bool
-has_argument(pid_t pid, const char *argument)
+has_mark(pid_t pid, const char *directory)
 {
-	char text[2 * PATH_MAX];
-	size_t length = read_proc(pid, "cmdline", text, sizeof(text));
+	static const char name[] = "PAWL_EMBED=";
+	char text[4 * PATH_MAX];
+	size_t length = read_proc(pid, "environ", text, sizeof(text));
 
 	for (size_t at = 0; at < length; at += strlen(text + at) + 1)
 	{
-		if (strcmp(text + at, argument) == 0)
-			return true;
+		if (strncmp(text + at, name, strlen(name)) == 0)
+			return strcmp(text + at + strlen(name), directory) == 0;
 	}
 	return false;
 }
@@ -103,8 +99,8 @@ open_orphan(const cluster *c, pid_t pid, const char *directory)
 
 	if (pid > 1)
 		found.fd = pidfd_open(pid, 0);
-	if (found.fd >= 0 && has_name(pid) && has_user(pid, c->who->uid) &&
-	    (works_in(pid, directory) || has_argument(pid, directory)))
+	if (found.fd >= 0 && has_user(pid, c->who->uid) &&
+	    ((is_server(pid) && works_in(pid, directory)) || has_mark(pid, directory)))
 		return found;
 	if (found.fd >= 0)
 		close(found.fd);
@@ -209,6 +205,8 @@ former_end_making(const cluster *c, pawl_error *error)
 
 		if (found.fd < 0)
 			break;
+		cluster_notice(c, PAWL_INFO, "ending process %d of an interrupted start",
+		               (int) found.pid);
 		process_signal(&found, SIGKILL);
 		status = end_orphan(c, &found, signals, error);
 		close(found.fd);

@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,7 +36,7 @@ typedef struct links
 
 typedef struct environment
 {
-	char texts[ENV_MAX][256];
+	char texts[ENV_MAX][PATH_MAX + 32];
 	char *list[ENV_MAX + 1];
 } environment;
 
@@ -109,13 +110,14 @@ set_variable(environment *e, int *count, const char *name, const char *value)
 }
 
 static void
-fill_environment(environment *e)
+fill_environment(environment *e, const char *mark)
 {
 	int count = 0;
 
 	set_variable(e, &count, "PATH", "/usr/local/bin:/usr/bin:/bin");
 	set_variable(e, &count, "HOME", "/");
 	set_variable(e, &count, "LC_ALL", "C.UTF-8");
+	set_variable(e, &count, "PAWL_EMBED", mark);
 	set_variable(e, &count, "TZ", getenv("TZ"));
 	set_variable(e, &count, "LD_LIBRARY_PATH", getenv("LD_LIBRARY_PATH"));
 }
@@ -192,7 +194,7 @@ fork_child(const launch *order, const links *l)
 	sigset_t all, before;
 	pid_t pid;
 
-	fill_environment(&env);
+	fill_environment(&env, order->mark);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	pid = fork();

@@ -31,6 +31,7 @@ typedef struct launch
 	char *const *argv; /* argv[0] is a path */
 	const char *log;   /* path of the file that its output is appended to */
 	const char *input; /* its stdin, at most 4 KiB; NULL: empty */
+	const char *mark;  /* its and its children's PAWL_EMBED; NULL: none */
 	const identity *who;
 	const embed_options *options; /* for started and ended */
 } launch;
