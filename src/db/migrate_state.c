@@ -4,13 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/error.h"
 #include "db/migration.h"
 #include "db/report.h"
 
 #define OLDEST_SERVER 130000
-#define CHECK_MS 10000 /* a program that starts does not wait longer to be told */
 
 enum
 {
@@ -149,13 +147,15 @@ judge_version(int current, pawl_error *error)
 pawl_status
 migrate_check(db *conn, pawl_error *error)
 {
-	auto_result *row = NULL;
+	auto_txn txn = {0}; /* reads alone: nothing to commit */
+	int current = 0;
 	pawl_error own = {.status = PAWL_OK};
-	pawl_status status =
-		db_run(conn, NULL, clock_ms() + CHECK_MS, VERSION_SQL, NULL, &row, &own);
+	pawl_status status = db_begin(conn, NULL, &txn, &own);
 
 	if (status == PAWL_OK)
-		return judge_version((int) db_int(row, 0, 0), error);
+		status = migration_version(&txn, &current, &own);
+	if (status == PAWL_OK)
+		return judge_version(current, error);
 	if (strcmp(own.sqlstate, "42501") == 0)
 		error_hint(&own, "Grant this user pawl_producer, pawl_worker or pawl_reader.");
 	if (error != NULL)
