@@ -136,7 +136,7 @@ def test_once_runs_what_is_ready_and_ends(db, api, tmp_path):
     """--once: everything that is ready, exit 0; what is due later stays."""
     ledger = Ledger(tmp_path)
     jobs = api.push_some(50, kind="work")
-    later = api.push("work", run_at="infinity")
+    later = api.push("work", run_at="2099-01-01")
     other = api.push("unknown")
     worker = Worker(db, "-j", "2", "--once", *POLL, handlers={"work": ledger.handler()})
     with worker:
