@@ -33,9 +33,13 @@ static const db_limits limits = {
 /* A scan from the beginning takes at most a tenth of the claimer's time. */
 #define SHORT_GAP_FACTOR 10
 
-/* A busy worker pauses for a suspect that has waited so long; jittered, so that not
- * the whole fleet does. */
+/*
+ * A busy worker pauses for a suspect that has waited a lease, or so long; jittered, so
+ * that not the whole fleet does.  The pause costs what is left idle while the last job
+ * ends, so it serves all suspects that can be had in the time below.
+ */
 #define SUSPECT_PATIENCE_MS 5000
+#define SUSPECT_PAUSE_MS 1000
 
 typedef enum step
 {
@@ -74,6 +78,7 @@ typedef struct claimer
 	int64_t ask_ms;      /* when to ask for suspects again */
 	int64_t patience_ms; /* a suspect waits; pause for it from then on; 0: none waits */
 	bool suspect_before; /* the last claim was for a suspect */
+	int64_t pause_ms;    /* then: until when another may follow it */
 
 	/* of the step that decide() chose */
 	size_t n;
@@ -162,7 +167,9 @@ decide_suspect(claimer *self)
 
 	if (self->view.suspects > 0)
 		return wait_for(self, empty, self->now_ms + self->worker->poll_ms);
-	if (self->patience_ms == 0 || self->suspect_before)
+	if (self->patience_ms == 0)
+		return STEP_DONE;
+	if (self->suspect_before && self->now_ms >= self->pause_ms)
 		return STEP_DONE;
 	if (self->view.held == 0)
 		return STEP_SUSPECT;
@@ -333,7 +340,8 @@ ask_for_suspects(claimer *self)
 	if (!waiting)
 		self->patience_ms = 0;
 	else if (self->patience_ms == 0)
-		self->patience_ms = clock_ms() + random_jitter(SUSPECT_PATIENCE_MS, 30);
+		self->patience_ms =
+			clock_ms() + random_jitter(earliest(SUSPECT_PATIENCE_MS, w->lease_ms), 30);
 }
 
 /* ------------------------------------------------------------ claims ------------- */
@@ -431,6 +439,10 @@ claim_suspect(claimer *self)
 
 	if (!run_claim(self, 1, NULL, true, &rows))
 		return;
+	if (rows == 0)
+		self->pause_ms = 0; /* somebody else has it */
+	else if (!self->suspect_before)
+		self->pause_ms = self->now_ms + SUSPECT_PAUSE_MS;
 	self->suspect_before = true;
 	self->patience_ms = 0;
 	self->ask_ms = 0; /* another may be waiting */
