@@ -12,6 +12,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
@@ -409,6 +410,71 @@ test_nested(void **state)
 	assert_ends(child);
 }
 
+#define THREADS 8
+#define RUNS 25
+
+static void *
+run_many(void *argument)
+{
+	exec_spec *spec = argument;
+	pawl_job job = {.id = 1, .fence = 2, .kind = "k", .queue = "q", .args = "{}"};
+
+	for (int i = 0; i < RUNS; i++)
+	{
+		pawl_context context = context_new();
+
+		if (exec_run(&context, &job, spec) != PAWL_COMPLETE)
+			_exit(8);
+		context_free(&context);
+	}
+	return NULL;
+}
+
+/* Exits with 0 when every attempt of every thread was completed. */
+static void
+threaded_worker(void)
+{
+	guard *g = must_guard();
+	exec_options options = {.command = "true", .guard = g};
+	pthread_t threads[THREADS];
+	exec_spec *spec = NULL;
+	pawl_error error;
+
+	if (exec_spec_new(&options, &spec, &error) != PAWL_OK)
+		_exit(5);
+	say_pid(getpid());
+	for (int i = 0; i < THREADS; i++)
+		(void) pthread_create(&threads[i], NULL, run_many, spec);
+	for (int i = 0; i < THREADS; i++)
+		(void) pthread_join(threads[i], NULL);
+	exec_spec_free(spec);
+	guard_free(g);
+}
+
+/*
+ * Bug guarded against: a guard that dies while many threads register makes one of them
+ * fail its job, hang, or fork a second guard.
+ */
+static void
+test_threads(void **state)
+{
+	worker w = fork_worker(threaded_worker);
+	pid_t guard_pid = 0;
+	int status = -1;
+
+	(void) state;
+	close(hear_process(&w));
+	for (int i = 0; i < 5; i++)
+	{
+		guard_pid = find_guard(w.pid, guard_pid);
+		kill(guard_pid, SIGKILL);
+	}
+	assert_int_equal(waitpid(w.pid, &status, 0), w.pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	close(w.said);
+}
+
 int
 main(void)
 {
@@ -416,7 +482,7 @@ main(void)
 		cmocka_unit_test(test_killed_worker), cmocka_unit_test(test_socket_held),
 		cmocka_unit_test(test_killed_guard),  cmocka_unit_test(test_deaf_guard),
 		cmocka_unit_test(test_server),        cmocka_unit_test(test_orderly_end),
-		cmocka_unit_test(test_nested),
+		cmocka_unit_test(test_nested),        cmocka_unit_test(test_threads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
