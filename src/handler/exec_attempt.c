@@ -1,0 +1,198 @@
+/*
+ * exec_attempt.c - attend the program of an attempt until its end
+ *
+ * Runs on an executor thread.  One poll waits for all that may happen: the program's
+ * end, its four pipes, an interrupt, the timeout, the end of the grace, the guard's
+ * death.
+ */
+#include "handler/exec_attempt.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+#define CHUNK (16 * 1024)      /* read at once */
+#define LEFT_MAX (1024 * 1024) /* read after the end: the largest pipe there is */
+#define GUARD_RETRY_MS 1000    /* when no guard could be forked */
+
+typedef enum watched
+{
+	WATCH_PROCESS,
+	WATCH_IN,
+	WATCH_OUT,
+	WATCH_ERR,
+	WATCH_MESSAGES,
+	WATCH_INTERRUPT,
+	WATCH_GUARD,
+	WATCH_COUNT
+} watched;
+
+/* ------------------------------------------------------------ pipes -------------- */
+
+/* Writes what the pipe takes; closes it after the last byte, or when nobody reads. */
+static void
+feed(run *r)
+{
+	ssize_t put =
+		write(r->child.in, r->job->args + r->args_sent, r->args_length - r->args_sent);
+
+	if (put >= 0)
+		r->args_sent += (size_t) put;
+	else if (errno != EAGAIN && errno != EINTR)
+		child_close(&r->child.in);
+	if (r->args_sent == r->args_length)
+		child_close(&r->child.in);
+}
+
+/* Hands one chunk on; false when there is none now, or (closed) for ever. */
+static bool
+take_chunk(run *r, watched which, int *fd)
+{
+	char chunk[CHUNK];
+	ssize_t got = *fd < 0 ? 0 : read(*fd, chunk, sizeof(chunk));
+
+	if (got > 0 && which == WATCH_OUT)
+		output_add(&r->out, chunk, (size_t) got);
+	else if (got > 0 && which == WATCH_ERR)
+		output_add(&r->err, chunk, (size_t) got);
+	else if (got > 0)
+		lines_add(&r->message_lines, chunk, (size_t) got);
+	else if (got == 0 || (errno != EAGAIN && errno != EINTR))
+		child_close(fd);
+	return got > 0;
+}
+
+/*
+ * What the program wrote before it ended is in the pipe by now.  A process that
+ * escaped may go on writing; the bound is for that.
+ */
+static void
+take_rest(run *r, watched which, int *fd)
+{
+	for (int i = 0; i < LEFT_MAX / CHUNK && take_chunk(r, which, fd); i++)
+	{
+		/* the next one */
+	}
+	child_close(fd);
+}
+
+void
+exec_take_rest(run *r)
+{
+	child_close(&r->child.in);
+	take_rest(r, WATCH_OUT, &r->child.out);
+	take_rest(r, WATCH_ERR, &r->child.err);
+	take_rest(r, WATCH_MESSAGES, &r->child.messages);
+	output_end(&r->out);
+	output_end(&r->err);
+	lines_end(&r->message_lines);
+}
+
+/* ------------------------------------------------------------ loop --------------- */
+
+/* SIGTERM and the grace; only the first reason counts. */
+static void
+tell_to_end(run *r, stop why)
+{
+	if (r->stop != STOP_NONE)
+		return;
+	r->stop = why;
+	r->timeout_at_ms = CLOCK_NEVER;
+	r->kill_at_ms = clock_ms() + r->spec->grace_ms;
+	child_signal(&r->child, SIGTERM);
+}
+
+static void
+check_clock(run *r)
+{
+	int64_t now_ms = clock_ms();
+
+	if (now_ms >= r->timeout_at_ms)
+		tell_to_end(r, STOP_TIMEOUT);
+	if (now_ms >= r->kill_at_ms)
+	{
+		r->kill_at_ms = CLOCK_NEVER;
+		child_signal(&r->child, SIGKILL);
+	}
+	if (now_ms >= r->guard_retry_ms)
+		r->guard_retry_ms = guard_renew(r->spec->guard, NULL) == PAWL_OK
+		                        ? CLOCK_NEVER
+		                        : now_ms + GUARD_RETRY_MS;
+}
+
+static void
+check_interrupt(run *r)
+{
+	switch (pawl_context_interrupted(r->context))
+	{
+		case PAWL_RUNNING_ON:
+			break;
+		case PAWL_TIMED_OUT:
+			tell_to_end(r, STOP_TIMEOUT);
+			break;
+		case PAWL_CANCELLED:
+		case PAWL_LEASE_LOST:
+		case PAWL_DRAINING:
+			tell_to_end(r, STOP_INTERRUPT);
+			break;
+	}
+}
+
+static int64_t
+next_deadline(const run *r)
+{
+	int64_t next_ms =
+		r->timeout_at_ms < r->kill_at_ms ? r->timeout_at_ms : r->kill_at_ms;
+
+	return r->guard_retry_ms < next_ms ? r->guard_retry_ms : next_ms;
+}
+
+static void
+fill_watched(const run *r, struct pollfd *fds)
+{
+	bool stopping = r->stop != STOP_NONE;
+
+	fds[WATCH_PROCESS] = (struct pollfd){r->child.process, POLLIN, 0};
+	fds[WATCH_IN] = (struct pollfd){r->child.in, POLLOUT, 0};
+	fds[WATCH_OUT] = (struct pollfd){r->child.out, POLLIN, 0};
+	fds[WATCH_ERR] = (struct pollfd){r->child.err, POLLIN, 0};
+	fds[WATCH_MESSAGES] = (struct pollfd){r->child.messages, POLLIN, 0};
+	fds[WATCH_INTERRUPT] = (struct pollfd){
+		stopping ? -1 : pawl_context_interrupt_fd(r->context), POLLIN, 0};
+	fds[WATCH_GUARD] = (struct pollfd){guard_fd(r->spec->guard), POLLIN, 0};
+}
+
+static void
+handle(run *r, const struct pollfd *fds)
+{
+	if (fds[WATCH_IN].revents != 0)
+		feed(r);
+	if (fds[WATCH_OUT].revents != 0)
+		(void) take_chunk(r, WATCH_OUT, &r->child.out);
+	if (fds[WATCH_ERR].revents != 0)
+		(void) take_chunk(r, WATCH_ERR, &r->child.err);
+	if (fds[WATCH_MESSAGES].revents != 0)
+		(void) take_chunk(r, WATCH_MESSAGES, &r->child.messages);
+	if (fds[WATCH_INTERRUPT].revents != 0)
+		check_interrupt(r);
+	if (fds[WATCH_GUARD].revents != 0)
+		r->guard_retry_ms = 0;
+}
+
+void
+exec_attend(run *r)
+{
+	struct pollfd fds[WATCH_COUNT];
+
+	for (;;)
+	{
+		fill_watched(r, fds);
+		if (poll(fds, WATCH_COUNT, clock_poll_ms(next_deadline(r))) > 0)
+			handle(r, fds);
+		if (fds[WATCH_PROCESS].revents != 0)
+			return;
+		check_clock(r);
+	}
+}
