@@ -13,7 +13,7 @@ RULES = [
     (rules_text.finished, TEXT),
     (rules_text.at_home, TEXT),
     (rules_text.file_size, SHORT),
-    (rules_text.no_sleep, ("tests/*.py", "tests/*/run", "examples/*.py", "examples/*/run")),
+    (rules_text.no_sleep, ("tests/*.py", "examples/*.py")),
 ]
 SNIPPETS = [
     (rules_text.white_space, "a \n", "a\n"),
@@ -22,7 +22,9 @@ SNIPPETS = [
     (rules_text.finished, "/* TO" + "DO: more */\n", "/* todos */\n"),
     (rules_text.at_home, "see /wo" + "rk/here\n", "see src/worker/here\n"),
     (rules_text.file_size, "\n" * 801, "\n" * 800),
-    (rules_text.no_sleep, "time.sl" + "eep(1)\n", "def wait_until():\n    time.sl" + "eep(1)\n"),
+    (rules_text.no_sleep, "time.sleep(1)\n", "def wait_until():\n    time.sleep(1)\n"),
+    (rules_text.no_sleep, "from time import sleep\ndef f():\n    sleep(1)\n",
+     "handler = 'time.sleep(1)'\n"),
 ]
 
 
