@@ -54,7 +54,8 @@ def test_push_work_kill_and_drain(db, pooled, tmp_path):
     invariants.check_outcomes(db, jobs, ledger)
     wait_until(lambda: not invariants.processes.of_database(pooled), 10, "all to end")
     assert not invariants.orphans(db)
-    assert db.value("SELECT count(*) FROM pawl.logs WHERE message = 'line'") >= len(jobs)
+    # a kill loses the lines of at most a second
+    assert db.value("SELECT count(*) FROM pawl.logs WHERE message = 'line'") >= len(jobs) // 2
 
 
 def test_commands(db, pooled, tmp_path):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psycopg
 
+from . import processes
 from .database import Database
 from .paths import PG_BIN, PG_USER, as_server_user
 from .wait import wait_until
@@ -136,7 +137,7 @@ class Cluster:
         children = self.children()
         self._end(signal.SIGKILL, deadline)
         wait_until(
-            lambda: not any(Path(f"/proc/{pid}").exists() for pid in children),
+            lambda: not any(map(processes.alive, children)),
             deadline,
             "the server's processes to end",
         )
