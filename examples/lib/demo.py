@@ -26,6 +26,7 @@ import psycopg
 REPOSITORY = Path(__file__).resolve().parents[2]
 VARIABLES = {"host": "PGHOST", "port": "PGPORT", "dbname": "PGDATABASE",
              "user": "PGUSER"}
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 POLL_S = 0.02  # between two looks at a condition
 START_S = 120  # initdb and the schema, on a slow disk
 STOP_S = 30    # a drain, and a checkpoint
@@ -65,23 +66,30 @@ class Demo:
         self.directory = None
         self.environment = dict(os.environ)
         self.children = []  # in the order of their start
+        self.starting = False  # a child that is not among them yet
+        self.asked = None  # to leave, meanwhile
 
     def __enter__(self):
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, leave)
+        for number in SIGNALS:
+            signal.signal(number, self.leave)
         self.pawl_program = program()
         self.directory = Path(tempfile.mkdtemp(prefix="pawl-demo-"))
         self.directory.chmod(0o755)  # the server may run as another user
         return self
 
     def __exit__(self, kind, value, trace):
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)  # asked once is enough
         for child in reversed(self.children):
             child.stop()
         if isinstance(value, Exception):
             self.show_logs()
+        wait_until(self.remove, STOP_S, f"{self.directory} to be removed")
+
+    def remove(self):
+        """False while something that is ending still writes there (an initdb)."""
         shutil.rmtree(self.directory, ignore_errors=True)
+        return not self.directory.exists()
 
     # -- what runs -----------------------------------------------------------------
 
@@ -100,9 +108,22 @@ class Demo:
                                 *options, kind=Worker)
 
     def start_child(self, name, *arguments, kind=None):
+        self.starting = True
         child = (kind or Child)(self, name, [str(word) for word in arguments])
         self.children.append(child)
+        self.starting = False
+        if self.asked is not None:
+            self.leave(self.asked, None)
         return child
+
+    def leave(self, number, _frame):
+        """A signal: leave the block, but not between a child and our knowing of it."""
+        if self.starting:
+            self.asked = number
+        elif number == signal.SIGINT:
+            raise KeyboardInterrupt
+        else:
+            raise SystemExit(128 + number)
 
     def pawl(self, *arguments, input=None):
         """Run one command to its end; answer what it wrote on stdout."""
@@ -178,23 +199,11 @@ class Worker(Child):
         self.ids.update(id for (id,) in rows)
         return self.ids
 
-    def freeze(self):
-        """SIGSTOP: it does nothing more, but keeps what it holds until its lease ends."""
-        self.process.send_signal(signal.SIGSTOP)
-        wait_until(lambda: self.state() == "T", STOP_S, f"{self.name} to stop")
-
-    def thaw(self):
-        self.process.send_signal(signal.SIGCONT)
-
     def kill(self):
         """SIGKILL, as the machine's out-of-memory killer would."""
         self.process.kill()
         self.process.wait()
         self.killed = True
-
-    def state(self):
-        stat = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii")
-        return stat.rpartition(")")[2].split()[0]
 
 
 def read_connection(up):
@@ -261,7 +270,3 @@ def run_example(main):
     except KeyboardInterrupt:
         say(f"{clear}interrupted")
         sys.exit(130)
-
-
-def leave(number, _frame):
-    raise SystemExit(128 + number)

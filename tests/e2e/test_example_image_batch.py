@@ -66,12 +66,16 @@ def runner():
     shutil.rmtree(directory, ignore_errors=True)
 
 
-def wait_for_jobs(process):
-    """Read what the example tells until its jobs run."""
+STARTING = "starting a private PostgreSQL"
+WORKING = "jobs "
+
+
+def wait_for(process, beginning):
+    """Read what the example tells until a line that begins so."""
     for line in process.stderr:
-        if line.startswith("jobs "):
+        if line.startswith(beginning):
             return
-    raise AssertionError("the example ended before its jobs ran")
+    raise AssertionError(f"the example ended without a line {beginning!r}")
 
 
 def test_two_runs_agree_and_each_takes_over(runner):
@@ -125,10 +129,11 @@ def test_a_wrong_result_fails(runner, tmp_path, old, new, complaint):
 
 
 @pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_all_that_was_started(runner, number, code):
+@pytest.mark.parametrize("when", [STARTING, WORKING])
+def test_a_signal_ends_all_that_was_started(runner, number, code, when):
     process = runner.start("--pictures", PICTURES)
     try:
-        wait_for_jobs(process)
+        wait_for(process, when)
         process.send_signal(number)
         process.communicate(timeout=60)
     finally:
@@ -141,7 +146,7 @@ def test_sigkill_of_the_example_ends_its_children(runner):
     """Nobody is left to tidy up the directory, but nothing runs on."""
     process = runner.start("--pictures", PICTURES)
     try:
-        wait_for_jobs(process)
+        wait_for(process, WORKING)
     finally:
         process.kill()
         process.communicate(timeout=60)
