@@ -1,6 +1,7 @@
 """cancel, retry, their _many forms, logs and job_list: what an operator does by id."""
 
 import datetime
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -140,6 +141,17 @@ def test_by_id_refuses_other_isolation_levels(db, api, wid, verb, level):
     assert api.state(job) == before
 
 
+def test_cancel_many_with_nulls(api):
+    """A NULL is no job, and the others are cancelled at once."""
+    job = api.push()
+    rows = api.rows("cancel_many", jobs=[None, job, None])
+    assert [(row.was, row.done) for row in rows] == [
+        ("unknown", False),
+        ("ready", True),
+        ("unknown", False),
+    ]
+
+
 # -- retry -----------------------------------------------------------------------
 
 
@@ -274,6 +286,34 @@ def test_log_touches_no_row_of_the_job(db, api, wid):
     assert stored == n and api.query(look) == before
     lines = api.query("SELECT message FROM pawl.logs ORDER BY id")
     assert lines == [(f"line {i}",) for i in range(n)]
+
+
+def test_logs_of_sixteen_sessions(db, api, wid):
+    """16 sessions x 1,000 lines on one job: all there, once, each writer in order (1.2).
+
+    Every tenth line is the same everywhere: equal lines are not merged.
+    """
+    job, fence = make(api, wid, "running")
+    now = datetime.datetime.now(datetime.timezone.utc)
+
+    def text(writer, n):
+        return "the same" if n % 10 == 0 else f"{writer} {n}"
+
+    def write(writer):
+        with db.connect() as connection:
+            mine = Api(connection)
+            for start in range(0, 1000, 20):
+                lines = [text(writer, n) for n in range(start, start + 20)]
+                named = {"levels": ["info"] * 20, "messages": lines, "ats": [now] * 20}
+                mine.value("log_many", jobs=[job] * 20, fences=[fence] * 20, **named)
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(write, range(16)))
+    lines = [row.message for row in api.query("SELECT message FROM pawl.logs ORDER BY id")]
+    assert len(lines) == 16_000 and lines.count("the same") == 1600
+    for writer in range(16):
+        mine = [line for line in lines if line.startswith(f"{writer} ")]
+        assert mine == [text(writer, n) for n in range(1000) if n % 10]
 
 
 def test_log_while_the_job_is_locked(db, api, wid):

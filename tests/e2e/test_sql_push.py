@@ -199,6 +199,7 @@ def test_push_many_of_nothing(api):
     """Empty input pushes nothing and is no error."""
     assert api.rows("push_many", jobs=Jsonb([])) == []
     assert api.query("SELECT * FROM pawl.push_many('k', '{}'::jsonb[])") == []
+    assert api.query("SELECT * FROM pawl.push_many('k', NULL::jsonb[])") == []
     assert api.query("SELECT id FROM pawl.jobs") == []
 
 

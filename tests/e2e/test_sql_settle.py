@@ -306,6 +306,14 @@ def test_many_of_nothing(api, verb):
 
 
 @pytest.mark.parametrize("verb", ["complete", "fail", "snooze", "release"])
+def test_many_with_nulls(api, wid, verb):
+    """A NULL job or fence is nobody's claim: stale, and the others are settled."""
+    jobs, fences = hold(api, wid, 2)
+    rows = many(api, verb, [None, jobs[0], jobs[1]], [fences[0], None, fences[1]])
+    assert [row.answer for row in rows] == ["stale", "stale", "won"]
+
+
+@pytest.mark.parametrize("verb", ["complete", "fail", "snooze", "release"])
 def test_many_with_lists_of_different_lengths(api, wid, verb):
     """Lists that do not pair up are a mistake of the caller: 22023, nothing settled."""
     jobs, fences = hold(api, wid, 2)
