@@ -246,6 +246,7 @@ embed_start(const embed_options *options, embed **ret_embed, pawl_error *error)
 
 	if (e == NULL)
 		return error_memory(error);
+	(void) unsetenv("PGHOSTADDR");
 	e->options = *options;
 	e->home = (home) HOME_INIT;
 	e->server = (process) PROCESS_INIT;

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from harness import processes
+from harness.paths import program
 from harness.up import Up, new_place, remove, wait_gone
 from harness.wait import wait_until
 
@@ -222,9 +223,14 @@ def test_hostile_environment(home):
     """The user's PG variables neither reach the server nor lead elsewhere."""
     hostile = {"PGDATA": "/nonexistent", "PGPORT": "1", "PGHOST": "/nonexistent",
                "PGUSER": "nobody", "PGDATABASE": "nothing", "LC_ALL": "xx_XX",
+               "PGHOSTADDR": "192.0.2.1",
                "PGSSLMODE": "require", "PGCLIENTENCODING": "LATIN1"}
     with start(home, env=hostile) as up:
         assert up.query("SHOW lc_collate") == [("C.UTF-8",)]
+        outside = os.environ | hostile | {"PGHOSTADDR": ""}  # libpq's, not up's
+        result = subprocess.run([program(), "push", "kind", "-d", up.ready()],
+                                env=outside, check=True, capture_output=True)
+        assert result.stdout == b"1\n"
 
 
 def test_no_programs(home):
