@@ -1,0 +1,157 @@
+"""A connection that stays open and says nothing more, and a server that nobody can ask.
+
+The bug: a firewall forgets a connection, a server's machine is gone without a word, and
+a program that waits for an answer waits for ever.  Every call ends in bounded time, and
+what it says is true.
+
+The bounds are those of the program (a statement's 30 s, and what its answer may need
+longer), so all scenes are played at once: they wait, and need no processor.
+"""
+
+import subprocess
+import threading
+import time
+
+import pytest
+from harness import invariants
+from harness.api import Api
+from harness.ledger import Ledger
+from harness.program import Worker, environment, program, run_pawl
+from harness.proxy import CUT_ANSWER, SILENCE, Proxy, commit_of
+
+BOUND_S = 50  # a statement's 30 s and its margin, and the asking afterwards
+ROLES = ("claim", "settle", "keep", "upkeep", "log")
+TRUE_EXITS = {  # exit code: what may have been pushed
+    0: {1}, 1: {0}, 4: {0}, 7: {0, 1}, 124: {0}}
+
+pytestmark = [pytest.mark.slow, pytest.mark.deadline(200)]
+
+
+class Scene(threading.Thread):
+    """play() in a thread; what went wrong in it goes wrong in finish()."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.error = None
+
+    def run(self):
+        try:
+            self.play()
+        except BaseException as error:
+            self.error = error
+
+    def finish(self):
+        self.join()
+        if self.error is not None:
+            raise self.error
+        return self
+
+
+class Push(Scene):
+    """`pawl push` through a proxy with one fault; `kind` tells its job."""
+
+    def __init__(self, db, kind, action, when, then_refuse=False):
+        super().__init__()
+        self.db, self.kind, self.action, self.when = db, kind, action, when
+        self.then_refuse = then_refuse
+
+    def play(self):
+        with Proxy(self.db) as proxy:
+
+            def strikes(message):
+                struck = proxy.connections == 1 and self.when(message)
+                proxy.refuse = proxy.refuse or struck and self.then_refuse
+                return struck
+
+            fault = proxy.fault(self.action, strikes)
+            began = time.monotonic()
+            done = subprocess.run(
+                [str(program()), "push", self.kind], stdin=subprocess.DEVNULL,
+                env=environment(self.db, proxy.env()), capture_output=True, text=True,
+                timeout=3 * BOUND_S, check=False)
+            self.took_s = time.monotonic() - began
+            self.struck = fault.struck.is_set()
+        self.exit, self.stdout, self.stderr = done.returncode, done.stdout, done.stderr
+
+    def pushed(self):
+        return self.db.value("SELECT count(*) FROM pawl.job WHERE kind = %s", [self.kind])
+
+
+class SilentWorker(Scene):
+    """A worker under load; one role's connection goes silent at its tenth message."""
+
+    def __init__(self, db, directory, role):
+        super().__init__()
+        self.db, self.role = db, role
+        self.ledger = Ledger(directory)
+
+    def play(self):
+        seen = []
+
+        def tenth(message):
+            if message.application.startswith(f"pawl {self.role}"):
+                seen.append(message.number)
+            return len(seen) == 10
+
+        handler = self.ledger.handler("echo hello; exec sleep 0.05")
+        with Proxy(self.db) as proxy, self.db.connect() as connection:
+            api = Api(connection)
+            jobs = api.push_some(40, kind="work")
+            fault = proxy.fault(SILENCE, tenth)
+            with Worker(self.db, "-j", "2", "--lease", "1s", "--poll", "100ms",
+                        env=proxy.env(), handlers={"work": handler}) as worker:
+                assert fault.struck.wait(60), (self.role, worker.log())
+                invariants.wait_finished(self.db, len(jobs), BOUND_S)
+                jobs += api.push_some(5, kind="work")
+                invariants.wait_finished(self.db, len(jobs), BOUND_S)
+                assert worker.running(), worker.log()
+                worker.kill()
+        self.twice = invariants.check_outcomes(self.db, jobs, self.ledger)
+
+
+@pytest.fixture(scope="module")
+def scenes(cluster, tmp_path_factory):
+    """All of them, begun."""
+    db = cluster.new_database()
+    with Proxy(db) as proxy:
+        run_pawl(db, "push", "loud", env=proxy.env())
+        messages = len(proxy.messages)
+    assert messages >= 10
+    begun = {("push", n): Push(db, f"silent{n}", SILENCE, lambda m, n=n: m.number == n)
+             for n in range(messages)}
+    begun["unasked"] = Push(db, "unasked", CUT_ANSWER, commit_of("cli push"), True)
+    for role in ROLES:
+        begun[role] = SilentWorker(cluster.new_database(), tmp_path_factory.mktemp(role), role)
+    for scene in begun.values():
+        scene.start()
+    return begun
+
+
+def test_silence_at_any_message_of_a_push(scenes):
+    """From each message on in turn: bounded, and what the command says is true."""
+    pushes = [scenes[key].finish() for key in scenes if key[0] == "push"]
+    for number, push in enumerate(pushes):
+        said = f"message {number}: exit {push.exit}, {push.pushed()} jobs, {push.stderr}"
+        assert push.struck, said
+        assert push.took_s < 2 * BOUND_S, (push.took_s, said)
+        assert push.pushed() in TRUE_EXITS.get(push.exit, ()), said
+    exits = {push.exit for push in pushes}
+    assert exits & {0, 4}, exits
+
+
+def test_push_that_cannot_ask(scenes):
+    """The COMMIT was done, its answer lost, and nobody can be asked: exit 7, in bounded
+    time, no id on stdout, and not a second job."""
+    push = scenes["unasked"].finish()
+    assert push.struck and push.exit == 7, (push.exit, push.stderr)
+    assert push.took_s < BOUND_S
+    assert push.stdout == "" and push.pushed() == 1
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_connection_of_a_worker_goes_silent(scenes, role):
+    """One thread's alone, in mid-work: bounded, no job lost, none with two outcomes.
+    The lease may be lost when it is the keeper's; with it what runs is interrupted,
+    taken over as a crash, and run again."""
+    scene = scenes[role].finish()
+    print(f"{role}: ran twice: {scene.twice}")
