@@ -216,35 +216,45 @@ run_child(run *r)
 	return verdict;
 }
 
+/* How the thread stood to SIGPIPE. */
+typedef struct pipe_signal
+{
+	sigset_t mask;
+	bool pending;
+} pipe_signal;
+
 /* A pipe that nobody reads any more must not kill a worker that knows of no SIGPIPE. */
 static void
-block_sigpipe(sigset_t *ret_before)
+block_sigpipe(pipe_signal *ret_before)
 {
-	sigset_t pipe_signal;
+	sigset_t set;
 
-	sigemptyset(&pipe_signal);
-	sigaddset(&pipe_signal, SIGPIPE);
-	pthread_sigmask(SIG_BLOCK, &pipe_signal, ret_before);
+	sigpending(&set);
+	ret_before->pending = sigismember(&set, SIGPIPE) == 1;
+	sigemptyset(&set);
+	sigaddset(&set, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &set, &ret_before->mask);
 }
 
+/* One that came meanwhile is ours, also when the caller blocks it: it waits for nobody. */
 static void
-restore_sigpipe(const sigset_t *before)
+restore_sigpipe(const pipe_signal *before)
 {
 	const struct timespec at_once = {0};
-	sigset_t pipe_signal;
+	sigset_t set;
 
-	sigemptyset(&pipe_signal);
-	sigaddset(&pipe_signal, SIGPIPE);
-	if (!sigismember(before, SIGPIPE))
-		(void) sigtimedwait(&pipe_signal, NULL, &at_once);
-	pthread_sigmask(SIG_SETMASK, before, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, SIGPIPE);
+	if (!before->pending)
+		(void) sigtimedwait(&set, NULL, &at_once);
+	pthread_sigmask(SIG_SETMASK, &before->mask, NULL);
 }
 
 pawl_verdict
 exec_run(pawl_context *context, const pawl_job *job, void *closure)
 {
 	run r = {.child = {.process = -1, .in = -1, .out = -1, .err = -1, .messages = -1}};
-	sigset_t before;
+	pipe_signal before;
 	pawl_verdict verdict;
 
 	if (pawl_context_interrupted(context) != PAWL_RUNNING_ON)
