@@ -413,13 +413,23 @@ test_nested(void **state)
 #define THREADS 8
 #define RUNS 25
 
+/* Threads go on until the test has killed its last guard, however slow that was. */
+static volatile sig_atomic_t killing_is_over;
+
+static void
+end_of_killing(int number)
+{
+	(void) number;
+	killing_is_over = 1;
+}
+
 static void *
 run_many(void *argument)
 {
 	exec_spec *spec = argument;
 	pawl_job job = {.id = 1, .fence = 2, .kind = "k", .queue = "q", .args = "{}"};
 
-	for (int i = 0; i < RUNS; i++)
+	for (int i = 0; i < RUNS || !killing_is_over; i++)
 	{
 		pawl_context context = context_new();
 
@@ -442,6 +452,7 @@ threaded_worker(void)
 
 	if (exec_spec_new(&options, &spec, &error) != PAWL_OK)
 		_exit(5);
+	signal(SIGUSR1, end_of_killing);
 	say_pid(getpid());
 	for (int i = 0; i < THREADS; i++)
 		(void) pthread_create(&threads[i], NULL, run_many, spec);
@@ -469,6 +480,7 @@ test_threads(void **state)
 		guard_pid = find_guard(w.pid, guard_pid);
 		kill(guard_pid, SIGKILL);
 	}
+	kill(w.pid, SIGUSR1);
 	assert_int_equal(waitpid(w.pid, &status, 0), w.pid);
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 0);
