@@ -96,16 +96,19 @@ discard_locked(guard *g)
 static pid_t
 fork_guard(const guard *g, int socket)
 {
-	pid_t program = getpid();
+	int program = pidfd_open(getpid(), 0);
 	sigset_t all, before;
 	pid_t pid;
 
+	if (program < 0)
+		return -1;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	pid = fork();
 	if (pid == 0)
 		guard_process_run(socket, program, g->token);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	close(program);
 	return pid;
 }
 

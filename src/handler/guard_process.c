@@ -22,7 +22,7 @@
 #include "handler/sweep.h"
 
 #define SOCKET_FD 3  /* where the two descriptors are kept */
-#define PROGRAM_FD 4 /* pidfd, or closed when the program is gone already */
+#define PROGRAM_FD 4 /* a pidfd */
 #define HIGH_FD 10   /* above both */
 
 #define SERVER_PATIENCE_MS 5000 /* from SIGINT to SIGQUIT, and on to SIGKILL */
@@ -49,11 +49,9 @@ keep_descriptors(int socket, int program)
 	int null;
 
 	socket = fcntl(socket, F_DUPFD_CLOEXEC, HIGH_FD);
-	program = program < 0 ? -1 : fcntl(program, F_DUPFD_CLOEXEC, HIGH_FD);
+	program = fcntl(program, F_DUPFD_CLOEXEC, HIGH_FD);
 	dup2(socket, SOCKET_FD);
-	close(PROGRAM_FD);
-	if (program >= 0)
-		dup2(program, PROGRAM_FD);
+	dup2(program, PROGRAM_FD);
 	close_range(PROGRAM_FD + 1, ~0U, 0);
 	close(STDIN_FILENO);
 	null = open("/dev/null", O_RDWR);
@@ -130,10 +128,10 @@ listen_once(guarded *all)
  * without exec still holds the socket, itself ended.
  */
 static void
-wait_for_end(guarded *all, bool watch_program)
+wait_for_end(guarded *all)
 {
 	struct pollfd fds[2] = {{.fd = SOCKET_FD, .events = POLLIN},
-	                        {.fd = watch_program ? PROGRAM_FD : -1, .events = POLLIN}};
+	                        {.fd = PROGRAM_FD, .events = POLLIN}};
 
 	for (;;)
 	{
@@ -204,20 +202,19 @@ end_all(const guarded *all, const char *token)
 }
 
 void
-guard_process_run(int socket, pid_t program, const char *token)
+guard_process_run(int socket, int program, const char *token)
 {
 	guarded all = {.count = 0};
-	int process = pidfd_open(program, 0);
 
 	be_deaf();
 	setsid();
 	prctl(PR_SET_NAME, "pawl guard");
-	keep_descriptors(socket, process);
+	keep_descriptors(socket, program);
 	if (chdir("/") != 0)
 	{
 		/* It stays where it is: a directory in use, no harm. */
 	}
-	wait_for_end(&all, process >= 0);
+	wait_for_end(&all);
 	end_all(&all, token);
 	_exit(0);
 }

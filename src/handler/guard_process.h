@@ -26,9 +26,10 @@ typedef struct guard_message
 
 /*
  * The guard, in the process that was forked for it.  socket: where messages come
- * from; program: whose end it waits for, besides the socket's.  Async-signal-safe,
+ * from; program: the pidfd of whose end it waits for, besides the socket's, opened
+ * before the fork: the program may be gone before its guard runs.  Async-signal-safe,
  * because the program may have had threads when it forked.
  */
-_Noreturn void guard_process_run(int socket, pid_t program, const char *token);
+_Noreturn void guard_process_run(int socket, int program, const char *token);
 
 #endif
