@@ -21,8 +21,6 @@ from harness.paths import REPO
 from harness.program import Worker
 from harness.wait import wait_until
 
-pytestmark = pytest.mark.kill
-
 SCRIPT = Path(REPO) / "tests/e2e/harness/fenced_handler.py"
 ROUNDS = 5  # kills at each of the four points
 
@@ -179,6 +177,7 @@ def wait_at_points(db, ledger):
     return found
 
 
+@pytest.mark.kill
 def test_exec_handlers_killed_with_their_worker(db, api, table, exec_handler):
     """The worker is killed while each of four handlers stands at a point: they die with
     it, the next worker runs three of them again, the ledger has each job once."""
@@ -199,6 +198,7 @@ def test_exec_handlers_killed_with_their_worker(db, api, table, exec_handler):
     invariants.check_quiet(db, 1.0)
 
 
+@pytest.mark.kill
 def test_exec_handlers_killed_alone(db, api, table, exec_handler):
     """The handler dies, the worker lives: its word "failed" is stale for the one that
     had committed, and a try more for the others."""

@@ -13,8 +13,6 @@ from harness.pooler import Pooler
 from harness.program import Worker, run_pawl
 from harness.wait import wait_until
 
-pytestmark = [pytest.mark.kill, pytest.mark.drain]
-
 
 @pytest.fixture
 def pooled(cluster, db):

@@ -63,6 +63,15 @@ def environment(pid):
             for name, _, value in words}
 
 
+def command(pid):
+    """Its command line as words; [] when it is gone."""
+    try:
+        data = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return []
+    return [word.decode(errors="replace") for word in data.split(b"\0")[:-1]]
+
+
 def of_database(database):
     """Every process, zombies left out, that was started to work on this database:
     workers, their guards, their handlers, and what those have left behind."""
