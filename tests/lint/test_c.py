@@ -156,24 +156,7 @@ def test_a_missing_export_is_seen():
                     "typedef int pawl_type;\n") == ["pawl_a", "pawl_b"]
 
 
-# Guards against: a source file that is in the tree and in no library.
-def unlisted(paths, listing):
-    return [path for path in paths
-            if f"'{path.rpartition('/')[2]}'" not in listing(path)]
-
-
-def test_each_source_is_listed():
-    def listing(path):
-        return tree.read(path.rpartition("/")[0] + "/meson.build")
-
-    tree.expect_none(unlisted(tree.matching("src/*.c", "tests/unit/*.c"), listing))
-
-
-def test_a_source_that_is_not_listed_is_seen():
-    paths = ["src/db/txn.c", "src/db/lost.c"]
-    assert unlisted(paths, lambda path: "files('txn.c')") == ["src/db/lost.c"]
-
-
+# Guards against: a program that says another version than its library.
 def test_the_version_is_one():
     project = re.search(r"version: '([^']+)'", tree.read("meson.build")).group(1)
     header = re.search(r'PAWL_VERSION "([^"]+)"', tree.read("include/pawl.h")).group(1)
