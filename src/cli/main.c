@@ -5,11 +5,14 @@
  * is on the main thread.
  */
 #include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/memory.h"
@@ -205,12 +208,36 @@ call_command(const cli_command *command, int argc, char **argv)
 	return code;
 }
 
+/*
+ * A standard descriptor that was closed would become the next thing that is opened: a
+ * table or a warning would be written into the connection to the server.  What stands
+ * in for stdin and stdout is open the other way round, so that using it is an error
+ * and told; nobody can be told about stderr.
+ */
+static bool
+fill_standard_descriptors(void)
+{
+	static const int modes[] = {[STDIN_FILENO] = O_WRONLY,
+	                            [STDOUT_FILENO] = O_RDONLY,
+	                            [STDERR_FILENO] = O_RDWR};
+
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+	{
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF &&
+		    open("/dev/null", modes[fd]) != fd)
+			return false;
+	}
+	return true;
+}
+
 int
 main(int argc, char **argv)
 {
 	const cli_command *command;
 	int words;
 
+	if (!fill_standard_descriptors())
+		return EXIT_OPERATION;       /* there may be nowhere to say why */
 	(void) setlocale(LC_CTYPE, "");  /* the widths of characters in tables */
 	(void) signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of write */
 	if (argc == 2 && strcmp(argv[1], "--version") == 0)

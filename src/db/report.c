@@ -34,18 +34,22 @@ copy_line(char *line, size_t size, const char *text, size_t length)
 	line[done] = '\0';
 }
 
-/* libpq's own text: the first line is the message, the rest the detail. */
+/*
+ * libpq's own text: the first line is the message, the rest the detail.  It tries some
+ * servers twice and says the same of both.
+ */
 static pawl_status
 report_text(pawl_error *error, pawl_status status, const char *text)
 {
 	char line[LINE_SIZE];
+	char rest[LINE_SIZE];
 	size_t first = strcspn(text, "\n");
 
 	copy_line(line, sizeof(line), text, first);
 	error_set(error, status, "%s", line[0] != '\0' ? line : pawl_status_text(status));
-	copy_line(line, sizeof(line), text + first, strlen(text + first));
-	if (line[0] != '\0')
-		error_detail(error, "%s", line);
+	copy_line(rest, sizeof(rest), text + first, strlen(text + first));
+	if (rest[0] != '\0' && strcmp(rest, line) != 0)
+		error_detail(error, "%s", rest);
 	return status;
 }
 

@@ -144,6 +144,38 @@ def test_a_closed_pipe_is_quiet():
     assert (result.returncode, result.stderr) == (128 + 13, "")
 
 
+def test_closed_descriptors_are_not_the_connection(db):
+    """The bug: with stdout closed, the socket to the server is descriptor 1, and a table
+    is written to the server; the exit code is 0 and nobody has seen a line."""
+    def closed(descriptors, *args):
+        shell = f'exec "$@" {descriptors}'
+        return subprocess.run(["sh", "-c", shell, "sh", program(), *args], env=db.env(),
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=60)
+
+    run_pawl(db, "push", "k")
+    run_pawl(db, "push", "k")
+    result = closed(">&-", "job", "list")
+    assert result.returncode == 1
+    assert result.stderr == "pawl: error: could not write to standard output: Bad file descriptor\n"
+    result = closed("2>&-", "job", "list", "-n", "1", "-o", "jsonl")
+    assert (result.returncode, len(result.stdout.splitlines())) == (0, 1)
+    result = closed("<&-", "push", "k", "-")
+    assert result.returncode == 2
+    assert "Bad file descriptor" in result.stderr
+    assert closed("<&- >&- 2>&-", "job", "show", "999").returncode == 3
+    result = closed(">&- 2>&-", "work", "-H", "k=true", "--once")
+    assert result.returncode == 0
+    assert len(json.loads(run_pawl(db, "job", "list", "--state", "succeeded",
+                                   "-o", "json").stdout)) == 2
+
+
+def test_a_refused_connection_is_told_once(db):
+    """The bug: libpq tries twice, and what it says of both is the message and the detail."""
+    result = run_pawl(db, "push", "k", env={"PGOPTIONS": "-c bogus=1"}, check=4)
+    assert result.stderr.count("bogus") == 1, result.stderr
+
+
 def test_no_server_is_exit_4():
     """The bug: a script cannot tell "not reached" from "refused"."""
     result = call("push", "k", "-d", "host=/nonexistent port=1 connect_timeout=2")
