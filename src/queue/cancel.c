@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "queue/state.h"
 
 pawl_status
@@ -18,6 +19,8 @@ cancel_job(const queue_call *call, int64_t job, const char *reason, pawl_state *
 	pawl_status status;
 	const char *was;
 
+	if (reason != NULL && text_valid_utf8(reason, strlen(reason)) != strlen(reason))
+		return error_set(error, PAWL_ERR_ARGUMENT, "reason is not UTF-8");
 	db_param_int(params, job);
 	db_param_text(params, reason);
 	status = call_run(call, "SELECT pawl.cancel($1::bigint, $2::text)", params, &result,

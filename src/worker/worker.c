@@ -79,6 +79,8 @@ copy_queues(pawl_worker *w, const char *const *queues, pawl_error *error)
 		if (queue[0] == '\0' || strlen(queue) > LIMIT_NAME)
 			return error_set(error, PAWL_ERR_ARGUMENT,
 			                 "name of a queue must have 1 to %d bytes", LIMIT_NAME);
+		if (text_valid_utf8(queue, strlen(queue)) != strlen(queue))
+			return error_set(error, PAWL_ERR_ARGUMENT, "name of a queue is not UTF-8");
 		w->queues[w->n_queues] = strdup(queue);
 		if (w->queues[w->n_queues] == NULL)
 			return error_memory(error);
@@ -111,6 +113,8 @@ take_options(pawl_worker *w, const pawl_worker_options *o, pawl_error *error)
 	w->name = o->name != NULL ? strdup(o->name) : default_name();
 	if (w->conninfo == NULL || w->name == NULL)
 		return error_memory(error);
+	if (text_valid_utf8(w->name, strlen(w->name)) != strlen(w->name))
+		return error_set(error, PAWL_ERR_ARGUMENT, "name of the worker is not UTF-8");
 	status = copy_queues(w, o->queues, error);
 	if (status == PAWL_OK)
 		status = choose_executors(w, o->executors, error);
