@@ -16,7 +16,7 @@ SET search_path = pawl, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	left_over bigint[] := jobs;
+	left_over bigint[] := ARRAY(SELECT DISTINCT u.id FROM unnest(jobs) u (id));
 	won_jobs bigint[] := '{}';
 	won_states text[] := '{}';
 	seen_jobs bigint[] := '{}';
@@ -38,16 +38,17 @@ BEGIN
 		INTO left_over, seen_jobs, seen_states
 		FROM (SELECT u.id, coalesce(pawl.state_of(u.id), 'unknown') AS state
 			FROM unnest(left_over) u (id)
-			WHERE (u.id = ANY (won_jobs)) IS NOT TRUE) g;
+			LEFT JOIN unnest(won_jobs) w (id) ON w.id = u.id
+			WHERE w.id IS NULL) g;
 		EXIT WHEN left_over IS NULL;
 		PERFORM pg_sleep(least(0.001 * round, 0.02));
 	END LOOP;
 	RETURN QUERY
-	SELECT g.id,
-		coalesce(won_states[array_position(won_jobs, g.id)],
-			seen_states[array_position(seen_jobs, g.id)], 'busy'),
-		array_position(won_jobs, g.id) IS NOT NULL
+	SELECT g.id, coalesce(w.state, s.state, CASE WHEN g.id IS NULL THEN 'unknown'
+			ELSE 'busy' END), w.id IS NOT NULL
 	FROM unnest(jobs) WITH ORDINALITY g (id, o)
+	LEFT JOIN unnest(won_jobs, won_states) w (id, state) ON w.id = g.id
+	LEFT JOIN unnest(seen_jobs, seen_states) s (id, state) ON s.id = g.id
 	ORDER BY g.o;
 END
 $$;

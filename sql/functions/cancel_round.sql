@@ -13,7 +13,8 @@ DECLARE
 BEGIN
 	FOR r IN
 		SELECT s.job, s.was, s.worker
-		FROM pawl.settle('cancel', jobs, NULL, errors => ARRAY[reason]) s
+		FROM pawl.settle('cancel', jobs, NULL,
+			errors => array_fill(reason, ARRAY[cardinality(jobs)])) s
 	LOOP
 		job := r.job;
 		was := r.was;

@@ -12,7 +12,7 @@ SET search_path = pawl, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	left_over bigint[] := jobs;
+	left_over bigint[] := ARRAY(SELECT DISTINCT u.id FROM unnest(jobs) u (id));
 	won_jobs bigint[];
 	won_states text[];
 BEGIN
@@ -23,18 +23,19 @@ BEGIN
 		FROM pawl.retry_round(left_over, NULL) r;
 		SELECT array_agg(u.id) INTO left_over
 		FROM unnest(left_over) u (id)
-		WHERE (u.id = ANY (won_jobs)) IS NOT TRUE
-			AND pawl.state_of(u.id) IN ('failed', 'cancelled');
+		LEFT JOIN unnest(won_jobs) w (id) ON w.id = u.id
+		WHERE CASE WHEN w.id IS NULL THEN
+			pawl.state_of(u.id) IN ('failed', 'cancelled') END;
 		EXIT WHEN left_over IS NULL;
 	END LOOP;
 	RETURN QUERY
-	SELECT g.id, coalesce(won_states[g.won], CASE
+	SELECT g.id, coalesce(w.state, CASE
 			WHEN s.state IN ('failed', 'cancelled') THEN 'busy'
 			ELSE coalesce(s.state, 'unknown') END),
-		g.won IS NOT NULL
-	FROM (SELECT u.id, u.o, array_position(won_jobs, u.id) AS won
-		FROM unnest(jobs) WITH ORDINALITY u (id, o)) g,
-		LATERAL (SELECT CASE WHEN g.won IS NULL THEN pawl.state_of(g.id) END AS state) s
+		w.id IS NOT NULL
+	FROM unnest(jobs) WITH ORDINALITY g (id, o)
+	LEFT JOIN unnest(won_jobs, won_states) w (id, state) ON w.id = g.id,
+		LATERAL (SELECT CASE WHEN w.id IS NULL THEN pawl.state_of(g.id) END AS state) s
 	ORDER BY g.o;
 END
 $$;

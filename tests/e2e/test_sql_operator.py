@@ -123,6 +123,39 @@ def test_cancel_many(db, api, wid):
     assert api.state(fenced) == "running"
 
 
+def test_cancel_many_keeps_the_reason_of_each(api, wid):
+    """The reason stands in every outcome, whatever state the job was in."""
+    states = ["running", "ready", "running", "scheduled", "running"]
+    jobs = [make(api, wid, state)[0] for state in states]
+    api.rows("cancel_many", jobs=jobs, reason="not needed")
+    assert [api.job(job).error for job in jobs] == ["not needed"] * 5
+    rows = api.query("SELECT error FROM pawl.attempts WHERE category = 'cancelled'")
+    assert [row.error for row in rows] == ["not needed"] * 3
+
+
+def test_cancel_many_names_a_job_twice(db, api, wid):
+    """One answer for each place in the input, also when it was not cancelled."""
+    done, ready = make(api, wid, "succeeded")[0], make(api, wid, "ready")[0]
+    busy, fence = make(api, wid, "running")
+    with db.connect(autocommit=False) as connection:
+        Api(connection).fence(busy, fence)
+        rows = api.rows("cancel_many", jobs=[done, busy, ready] * 2)
+        connection.rollback()
+    assert [(row.job, row.was, row.done) for row in rows] == [
+        (done, "succeeded", False),
+        (busy, "busy", False),
+        (ready, "ready", True),
+    ] * 2
+
+
+def test_many_forms_of_many(api):
+    """The cost follows the number of jobs, not its square: some 0.5 s each, once 6 s."""
+    jobs = api.push_some(20_000)
+    api.connection.execute("SET statement_timeout = '4 s'")
+    assert all(row.done for row in api.rows("cancel_many", jobs=jobs))
+    assert all(row.done for row in api.rows("retry_many", jobs=jobs))
+
+
 def test_many_forms_of_nothing(api):
     assert api.query("SELECT * FROM pawl.cancel_many('{}')") == []
     assert api.query("SELECT * FROM pawl.retry_many('{}')") == []
