@@ -1,6 +1,8 @@
 -- check_job(...): refuse a job that must not be pushed, with 22023 and the reason
 --
--- The limits are those of src/base/limits.h.  Internal.
+-- The limits are those of src/base/limits.h.  A deadline beyond the calendar would make
+-- every claim of its job raise, and with it of all others behind it; years are looked at
+-- apart, for days may hide them from the comparison.  Internal.
 -- Locks: none.
 CREATE OR REPLACE FUNCTION pawl.check_job(kind text, args jsonb, queue text, priority int,
 	max_attempts int, timeout interval, meta jsonb)
@@ -24,8 +26,9 @@ BEGIN
 	ELSIF max_attempts < 1 THEN
 		RAISE EXCEPTION 'max_attempts of a job must be at least 1, not %', max_attempts
 			USING ERRCODE = '22023';
-	ELSIF timeout < interval '0' THEN
-		RAISE EXCEPTION 'timeout of a job must not be negative, but is %', timeout
+	ELSIF timeout <> interval '0' AND (abs(extract(year FROM timeout)) > 100
+			OR timeout NOT BETWEEN interval '1 ms' AND interval '100 years') THEN
+		RAISE EXCEPTION 'timeout of a job must be 0 or 1 ms to 100 years, not %', timeout
 			USING ERRCODE = '22023', HINT = 'A timeout of 0 means none.';
 	END IF;
 	bytes := greatest(octet_length(args::text), octet_length(meta::text));

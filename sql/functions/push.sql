@@ -2,8 +2,8 @@
 --
 -- Parameters: kind names the handler (1 to 255 bytes); args is what it is handed (at
 -- most 1 MiB); queue; priority 0 (claimed first) to 9; run_at: not before; max_attempts
--- (NULL: 20); timeout of an attempt (NULL: 15 min, 0: none); meta is handed to the
--- handler beside args.
+-- (NULL: 20); timeout of an attempt, 1 ms to 100 years (NULL: 15 min, 0: none); meta is
+-- handed to the handler beside args.
 -- Returns: the job's id.
 -- Errors: 22023 for an argument out of its range.
 -- Locks: none but those of an insert; waits for nobody.

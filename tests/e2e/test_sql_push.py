@@ -87,6 +87,9 @@ REFUSED = {
     "no attempt": {"max_attempts": 0},
     "negative attempts": {"max_attempts": -1},
     "negative timeout": {"timeout": "-1 s"},
+    "timeout that rounds to none": {"timeout": "100 us"},
+    "timeout beyond the calendar": {"timeout": "101 years"},
+    "timeout of years hidden by days": {"timeout": "-5000000 years 1800000000 days 1 s"},
     "large args": {"args": {"x": "y" * MIB}},
     "large meta": {"meta": Jsonb("y" * MIB)},
 }
@@ -117,6 +120,15 @@ def test_push_accepts_the_limits(api):
     job = api.push("k" * 255, args={"x": filler}, queue="q" * 255, priority=0, max_attempts=1)
     assert api.job(job).kind == "k" * 255
     assert api.state(api.push("\u20ac" * 85, timeout="0")) == "ready"
+
+
+@pytest.mark.parametrize("timeout", ["1 ms", "100 years"])
+def test_the_limits_of_a_timeout_can_be_claimed(api, timeout):
+    """A deadline that cannot be told would make each claim raise, for all jobs behind it."""
+    jobs = [api.push(timeout=timeout), api.push()]
+    rows = api.claim(api.worker_start(), 9)
+    assert [row.job for row in rows] == jobs
+    assert rows[0].timeout_ms >= 1 and rows[0].deadline_at is not None
 
 
 def test_push_belongs_to_the_callers_transaction(db, api):
