@@ -4,7 +4,9 @@
 -- job and outcome have ten million ids a partition: ahead counts from the one that the
 -- next id falls into.  log has a day (UTC) a partition: ahead counts from today;
 -- yesterday's is there too.
+-- Parameters: ahead: 1 to 100.
 -- Returns: how many were attached.
+-- Errors: 22023.
 -- Locks: the duty's row in upkeep, SKIP LOCKED (somebody else is attaching: 0); SHARE
 -- UPDATE EXCLUSIVE on the parents.
 -- Index: upkeep_pkey.
@@ -22,6 +24,10 @@ DECLARE
 	today date := current_date;
 	attached int := 0;
 BEGIN
+	IF ahead IS NULL OR ahead NOT BETWEEN 1 AND 100 THEN
+		RAISE EXCEPTION 'partitions ahead must be 1 to 100, not %',
+			coalesce(ahead::text, 'NULL') USING ERRCODE = '22023';
+	END IF;
 	IF to_regclass('pawl.job_p' || first + ahead) IS NOT NULL
 		AND to_regclass('pawl.log_p' || to_char(today + ahead, 'YYYYMMDD')) IS NOT NULL THEN
 		RETURN 0;

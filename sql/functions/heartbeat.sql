@@ -4,7 +4,8 @@
 -- Returns: the fences that have ended without its doing (cancelled, recovered): stop
 -- them.  With pairs given, those that no longer stand in running; without, those that
 -- were recorded as ended during the last hour.  Telling a fence again does no harm.
--- Errors: PW002 when the lease is over: everything was lost; start anew.
+-- Errors: PW002 when the lease is over: everything was lost; start anew.  22023 when
+-- fences and jobs differ in length: what has no partner would be told as ended.
 -- Locks: the worker's own row, FOR NO KEY UPDATE.  The answer is read under a lock_timeout
 -- of 100 ms, and left out if that passes: an outsider's lock on another table costs no
 -- lease.
@@ -23,6 +24,9 @@ SET jit = off
 AS $$
 #variable_conflict use_column
 BEGIN
+	IF fences IS NOT NULL THEN
+		PERFORM pawl.check_pairs(coalesce(jobs, '{}'), fences, 'fences');
+	END IF;
 	UPDATE pawl.worker w SET expires_at = clock_timestamp() + w.lease
 	WHERE w.id = heartbeat.worker AND w.shard = 0
 		AND w.expires_at > statement_timestamp();

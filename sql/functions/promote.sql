@@ -1,7 +1,8 @@
 -- promote: move jobs that have become due from scheduled to ready, in the order of due
 --
--- Parameters: n: at most so many.
+-- Parameters: n: at most so many, 1 to 10000.
 -- Returns: how many were moved; call again while it is n.
+-- Errors: 22023.
 -- Locks: rows of scheduled, SKIP LOCKED.
 -- Index: scheduled_due; the settings pin it.
 CREATE OR REPLACE FUNCTION pawl.promote(n int DEFAULT 1000)
@@ -17,6 +18,10 @@ AS $$
 DECLARE
 	moved int;
 BEGIN
+	IF n IS NULL OR n NOT BETWEEN 1 AND 10000 THEN
+		RAISE EXCEPTION 'n of a promotion must be 1 to 10000, not %',
+			coalesce(n::text, 'NULL') USING ERRCODE = '22023';
+	END IF;
 	WITH gone AS (
 		DELETE FROM pawl.scheduled s
 		WHERE s.ctid = ANY (ARRAY(

@@ -3,9 +3,9 @@
 -- Deletes the rows of workers whose lease is over, and then, in a new statement (or it
 -- would miss a claim in flight), moves what no worker holds: back to ready as a crash, or
 -- to failed at the third.
--- Parameters: n: at most so many jobs.
+-- Parameters: n: at most so many jobs, 1 to 10000.
 -- Returns: how many were moved; call again while it is n.
--- Errors: 25001 outside READ COMMITTED.
+-- Errors: 22023; 25001 outside READ COMMITTED.
 -- Locks: rows of worker in the order of ids, then of running in the order of job ids, all
 -- SKIP LOCKED: a worker whose claim is in flight, and a claim that is fenced, are looked
 -- at again in the next round.
@@ -21,6 +21,10 @@ DECLARE
 	jobs bigint[];
 	fences bigint[];
 BEGIN
+	IF n IS NULL OR n NOT BETWEEN 1 AND 10000 THEN
+		RAISE EXCEPTION 'n of a recovery must be 1 to 10000, not %',
+			coalesce(n::text, 'NULL') USING ERRCODE = '22023';
+	END IF;
 	PERFORM pawl.check_isolation('recover');
 	DELETE FROM pawl.worker w
 	WHERE w.shard = 0 AND w.id = ANY (ARRAY(

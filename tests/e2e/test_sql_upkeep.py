@@ -50,6 +50,12 @@ def test_heartbeat_renews(api, wid):
     assert api.one("SELECT expires_at FROM pawl.workers") > before
 
 
+@pytest.mark.parametrize("jobs, fences", [(None, [1]), ([1], [1, 2]), ([1, 2], [1])])
+def test_heartbeat_refuses_what_is_no_pairs(api, wid, jobs, fences):
+    """A fence without its job would be told as ended while its claim stands."""
+    assert sqlstate(api.rows, "heartbeat", worker=wid, jobs=jobs, fences=fences) == "22023"
+
+
 def test_expiry_is_final(api, wid):
     """A beat that comes late renews nothing: PW002, however short it was late (2.6)."""
     api.query("UPDATE pawl.worker SET expires_at = clock_timestamp() RETURNING 1")
@@ -268,6 +274,28 @@ def test_duties_are_held_by_one(api, wid):
         assert api.value("upkeep_take", worker=wid, **take) is True
         api.query("UPDATE pawl.upkeep SET expires_at = clock_timestamp() RETURNING 1")
         assert api.value("upkeep_take", worker=other, **take) is True
+
+
+@pytest.mark.parametrize("verb", ["promote", "recover"])
+@pytest.mark.parametrize("n", [None, 0, -1, 10_001])
+def test_chunks_are_bounded(api, verb, n):
+    """NULL is no bound, and a round of none would be called again for ever."""
+    assert sqlstate(api.value, verb, n=n) == "22023"
+
+
+@pytest.mark.parametrize("ahead", [None, 0, -1, 101, 2**31 - 1])
+def test_partitions_ahead_are_bounded(api, ahead):
+    """A worker may not fill the catalogue: three tables for each that it asks for."""
+    assert sqlstate(api.value, "extend_partitions", ahead=ahead) == "22023"
+
+
+@pytest.mark.parametrize("lease", [None, "0", "-1 s", "2 days", "170000000 years"])
+def test_duties_are_bounded(api, wid, lease):
+    """A duty that is held for ever would be done by nobody once its holder is gone."""
+    named = {"duty": "recover", "lease": lease}
+    assert sqlstate(api.value, "upkeep_take", worker=wid, **named) == "22023"
+    named = {"duty": "recover", "lease": "1 s"}
+    assert sqlstate(api.value, "upkeep_take", worker=None, **named) == "22023"
 
 
 def test_upkeep_take_waits_for_nobody(db, api, wid):
