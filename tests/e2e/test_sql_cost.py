@@ -7,6 +7,7 @@ made with cold statistics and with fresh ones.
 
 import pytest
 from harness.api import Api
+from harness.paths import REPO
 
 PER_CALL = 10  # jobs that a call is about
 BLOCKS = 2500  # measured: at most some 1,900, most of it planning; a walk over all jobs: 3,100
@@ -51,6 +52,11 @@ def blocks(api, statement):
     return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
 
 
+def query(name):
+    """What the program asks beside the functions."""
+    return (REPO / f"sql/queries/{name}.sql").read_text()
+
+
 def calls(api, wid):
     """name -> one call of each function that walks or looks up."""
     claimed = api.claim(wid, PER_CALL)
@@ -79,6 +85,7 @@ def calls(api, wid):
         "one job": f"pawl.jobs WHERE id = {failed[3]}",
         "attempts of a job": f"pawl.attempts WHERE job = {failed[3]}",
         "job_list": "pawl.job_list(n => 10)",
+        "states of jobs": f"({query('job_states')}) q".replace("$1", f"ARRAY{failed + ready}"),
     }
     for state in ("ready", "scheduled", "running", "succeeded", "failed", "cancelled"):
         found[f"job_list {state}"] = f"pawl.job_list('{state}', n => 10)"
