@@ -1,9 +1,14 @@
 -- Who may do what.  Run after the functions, in the same transaction; everything that is
--- not granted here is refused.
-REVOKE ALL ON SCHEMA pawl FROM PUBLIC;
-REVOKE ALL ON ALL TABLES IN SCHEMA pawl FROM PUBLIC;
-REVOKE ALL ON ALL SEQUENCES IN SCHEMA pawl FROM PUBLIC;
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA pawl FROM PUBLIC;
+-- not granted here is refused, also what an older version or somebody else granted to
+-- these roles: who needs more gives it to a role of his own.
+REVOKE ALL ON SCHEMA pawl
+	FROM PUBLIC, pawl_producer, pawl_worker, pawl_reader;
+REVOKE ALL ON ALL TABLES IN SCHEMA pawl
+	FROM PUBLIC, pawl_producer, pawl_worker, pawl_reader;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA pawl
+	FROM PUBLIC, pawl_producer, pawl_worker, pawl_reader;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA pawl
+	FROM PUBLIC, pawl_producer, pawl_worker, pawl_reader;
 
 GRANT USAGE ON SCHEMA pawl TO pawl_producer, pawl_worker, pawl_reader;
 

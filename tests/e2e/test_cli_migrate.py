@@ -24,6 +24,20 @@ def test_status_up_and_again(cluster):
         empty.drop()
 
 
+def test_grants_of_the_past_are_taken_back(cluster):
+    """The bug: what an older version granted stays granted for ever."""
+    empty = cluster.new_database(template="template0")
+    reads = "SELECT has_table_privilege('pawl_reader', 'pawl.%s', 'SELECT')"
+    try:
+        run_pawl(empty, "migrate", "up")
+        empty.execute("GRANT SELECT ON pawl.job TO pawl_reader")
+        empty.execute("COMMENT ON SCHEMA pawl IS NULL")  # as if the grants' text had changed
+        run_pawl(empty, "migrate", "up")
+        assert (empty.value(reads % "job"), empty.value(reads % "jobs")) == (False, True)
+    finally:
+        empty.drop()
+
+
 def test_sql_is_a_script_for_psql(cluster):
     """The bug: the script differs from what `migrate up` does, so that a database made by
     hand is one that the program does not know."""
