@@ -313,41 +313,51 @@ wait_for_retry(settler *self)
 	assert(none.n == 0);
 }
 
-/* The executors have ended, and what is in hand is all there is. */
+/*
+ * The executors have ended, and nothing is held any more or has been tried for long
+ * enough.  What is due again at once is no new result: it must not put the end off.
+ */
 static bool
-is_last(settler *self, bool more)
+is_last(settler *self)
 {
-	if (more)
+	board_view view;
+
+	board_look(self->board, &view);
+	if (view.phase < BOARD_SETTLER_END)
 		return false;
 	if (self->end_ms == 0)
 		self->end_ms = clock_ms() + LAST_TRIES_MS;
-	return self->later.n == 0 || clock_ms() >= self->end_ms;
+	return view.held == 0 || clock_ms() >= self->end_ms;
 }
 
+/* What could not be stored, also what nobody has taken from the board. */
 static void
-settler_loop(settler *self)
+give_up(settler *self)
 {
-	bool last = false;
-
-	while (!last)
-	{
-		work_list batch = {0};
-		bool more;
-
-		wait_for_retry(self);
-		take_due(self, &batch);
-		more = board_results(self->board, &batch, LIMIT_SETTLE - batch.n,
-		                     batch.n > 0 ? 0 : next_due(self));
-		if (batch.n > 0)
-			settle_all(self, &batch);
-		last = is_last(self, more);
-	}
+	(void) board_results(self->board, &self->later, SIZE_MAX, 0);
 	if (self->later.n > 0)
 		worker_notice(self->worker, PAWL_WARN,
 		              "settle: %zu results could not be stored; their jobs are "
 		              "recovered when the lease is over",
 		              self->later.n);
 	board_forget(self->board, &self->later);
+}
+
+static void
+settler_loop(settler *self)
+{
+	do
+	{
+		work_list batch = {0};
+
+		wait_for_retry(self);
+		take_due(self, &batch);
+		(void) board_results(self->board, &batch, LIMIT_SETTLE - batch.n,
+		                     batch.n > 0 ? 0 : next_due(self));
+		if (batch.n > 0)
+			settle_all(self, &batch);
+	} while (!is_last(self));
+	give_up(self);
 }
 
 void *

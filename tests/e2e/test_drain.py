@@ -17,6 +17,13 @@ pytestmark = pytest.mark.drain
 POLL = ("--poll", "100ms")
 
 
+NO_SPACE = """
+    CREATE FUNCTION public.no_space() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN RAISE EXCEPTION 'no space left' USING ERRCODE = '53100'; END $$;
+    CREATE TRIGGER no_space BEFORE INSERT ON pawl.outcome
+        FOR EACH ROW EXECUTE FUNCTION public.no_space()"""
+
+
 def gate(ledger, then=""):
     """A handler that ends when the file `go` is there."""
     return ledger.handler(f"until [ -e {ledger.directory}/go ]; do sleep 0.02; done; {then}")
@@ -130,6 +137,21 @@ def test_handler_deaf_to_sigterm_is_killed(db, api, tmp_path):
         assert worker.drain() == 0, worker.log()
     assert api.state(job) == "ready" and api.attempts(job) == []
     assert not processes.of_database(db)
+
+
+def test_results_that_cannot_be_stored_do_not_keep_it(db, api, tmp_path):
+    """The bug: results that the server does not take (a full disk, no connection left)
+    are due again at once, which looks like new ones: while heartbeats go on, a worker
+    that was asked to end goes on for ever.  It gives up, and its job is given back."""
+    ledger = Ledger(tmp_path)
+    job = api.push("work")
+    api.connection.execute(NO_SPACE)
+    with Worker(db, *POLL, handlers={"work": ledger.handler()}) as worker:
+        wait_until(lambda: "no space left" in worker.log(), 20, worker.log)
+        worker.signal(signal.SIGTERM)
+        assert worker.wait() == 0
+        assert "could not be stored" in worker.log()
+    assert api.state(job) == "ready" and len(ledger.runs()) == 1
 
 
 def test_once_runs_what_is_ready_and_ends(db, api, tmp_path):
