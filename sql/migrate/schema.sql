@@ -18,6 +18,14 @@ BEGIN
 		EXECUTE format('CREATE SCHEMA pawl AUTHORIZATION %I', heir);
 		RETURN;
 	END IF;
+	IF present <> 'pawl_owner' AND EXISTS (SELECT FROM pg_roles u
+			WHERE u.rolname = current_user AND u.rolsuper)
+		AND NOT EXISTS (SELECT FROM pg_roles o WHERE o.rolname = present AND o.rolsuper) THEN
+		RAISE EXCEPTION 'schema pawl belongs to role "%"', present
+			USING ERRCODE = '42501',
+			DETAIL = 'What is in it would run with the rights of a superuser.',
+			HINT = 'Run this as that role, or drop the schema.';
+	END IF;
 	IF heir <> 'pawl_owner' OR present = 'pawl_owner'
 		OR NOT pg_has_role(current_user, present, 'USAGE') THEN
 		RETURN;

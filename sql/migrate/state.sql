@@ -8,7 +8,8 @@ SELECT current_setting('server_encoding') AS encoding,
 	(SELECT pg_get_userbyid(n.nspowner) FROM pg_namespace n WHERE n.nspname = 'pawl')
 		AS present,
 	EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-		WHERE n.nspname = 'pawl' AND c.relname = 'migration') AS has_table,
+		WHERE n.nspname = 'pawl' AND c.relname = 'migration' AND c.relkind = 'r')
+		AS has_table,
 	w.found = 4 AS has_roles,
 	(SELECT substring(obj_description(n.oid, 'pg_namespace') FROM '^pawl ([0-9a-f]{64})$')
 		FROM pg_namespace n WHERE n.nspname = 'pawl') AS grants,

@@ -45,12 +45,30 @@ check_server(const db_result *row, pawl_error *error)
 	return PAWL_OK;
 }
 
+/* Before anything of the schema's is read: see sql/migrate/stranger.sql. */
+static pawl_status
+refuse_stranger(db_txn *txn, pawl_error *error)
+{
+	auto_result *row = NULL;
+	pawl_status status = migration_query(txn, "stranger", &row, error);
+
+	if (status != PAWL_OK || db_rows(row) == 0)
+		return status;
+	error_set(error, PAWL_ERR_SCHEMA, "schema pawl belongs to role \"%s\"",
+	          db_text(row, 0, 0));
+	error_detail(error, "What is in it would run with the rights of a superuser.");
+	error_hint(error, "Connect as that role, or drop the schema.");
+	return PAWL_ERR_SCHEMA;
+}
+
 pawl_status
 migration_read_state(db_txn *txn, migration_state *ret_state, pawl_error *error)
 {
 	auto_result *row = NULL;
-	pawl_status status = migration_query(txn, "state", &row, error);
+	pawl_status status = refuse_stranger(txn, error);
 
+	if (status == PAWL_OK)
+		status = migration_query(txn, "state", &row, error);
 	if (status == PAWL_OK)
 		status = check_server(row, error);
 	if (status != PAWL_OK)
@@ -152,6 +170,8 @@ migrate_check(db *conn, pawl_error *error)
 	pawl_error own = {.status = PAWL_OK};
 	pawl_status status = db_begin(conn, NULL, &txn, &own);
 
+	if (status == PAWL_OK)
+		status = refuse_stranger(&txn, &own);
 	if (status == PAWL_OK)
 		status = migration_version(&txn, &current, &own);
 	if (status == PAWL_OK)

@@ -53,3 +53,41 @@ def test_sql_is_a_script_for_psql(cluster):
         assert run_pawl(empty, "push", "k").stdout.strip() == "1"
     finally:
         empty.drop()
+
+
+STRANGER = """
+    CREATE SCHEMA pawl;
+    CREATE FUNCTION pawl.spring() RETURNS int LANGUAGE plpgsql AS $$
+    BEGIN
+        EXECUTE 'ALTER ROLE mallory SUPERUSER';
+        RETURN 0;
+    END $$;
+    CREATE VIEW pawl.migration AS SELECT pawl.spring() AS version, ''::text AS name,
+        ''::text AS checksum, now() AS applied_at;
+    CREATE VIEW pawl.jobs AS SELECT * FROM pawl.migration"""
+
+
+def test_schema_of_a_stranger_is_not_run(cluster):
+    """The bug: who may create schemas makes one named pawl before Pawl does, and its
+    functions run with the rights of the superuser who looks at it."""
+    database = cluster.new_database(template="template0")
+    rises = "SELECT rolsuper FROM pg_roles WHERE rolname = 'mallory'"
+    try:
+        database.execute("CREATE ROLE mallory")
+        database.execute(f'GRANT CREATE ON DATABASE "{database.name}" TO mallory')
+        database.execute(f"SET ROLE mallory; {STRANGER}")
+        for command in (["migrate", "status"], ["migrate", "up"], ["push", "k"],
+                        ["job", "list"], ["work", "-H", "k=true"]):
+            said = run_pawl(database, *command, check=6).stderr
+            assert 'schema pawl belongs to role "mallory"' in said
+        psql = subprocess.run(
+            [PG_BIN / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", database.conninfo()],
+            input=run_pawl(None, "migrate", "sql").stdout, capture_output=True, text=True,
+        )
+        assert psql.returncode != 0 and "belongs to role" in psql.stderr
+        assert not database.value(rises)
+        database.execute("SELECT version FROM pawl.migration")  # what a naive check does
+        assert database.value(rises)
+    finally:
+        database.drop()
+        cluster.database("postgres").execute("DROP ROLE IF EXISTS mallory")
