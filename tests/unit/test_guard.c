@@ -14,6 +14,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -414,13 +415,13 @@ test_nested(void **state)
 #define RUNS 25
 
 /* Threads go on until the test has killed its last guard, however slow that was. */
-static volatile sig_atomic_t killing_is_over;
+static atomic_bool killing_is_over; /* set by a signal handler, read by threads */
 
 static void
 end_of_killing(int number)
 {
 	(void) number;
-	killing_is_over = 1;
+	atomic_store(&killing_is_over, true);
 }
 
 static void *
@@ -429,7 +430,7 @@ run_many(void *argument)
 	exec_spec *spec = argument;
 	pawl_job job = {.id = 1, .fence = 2, .kind = "k", .queue = "q", .args = "{}"};
 
-	for (int i = 0; i < RUNS || !killing_is_over; i++)
+	for (int i = 0; i < RUNS || !atomic_load(&killing_is_over); i++)
 	{
 		pawl_context context = context_new();
 
