@@ -48,6 +48,7 @@ DECLARE
 	positions bigint[];
 	crash_counts smallint[];
 BEGIN
+	queues := coalesce(queues, '{default}');
 	IF n IS NULL OR n NOT BETWEEN 1 AND 10000 THEN
 		RAISE EXCEPTION 'n of a claim must be 1 to 10000, not %', coalesce(n::text, 'NULL')
 			USING ERRCODE = '22023';

@@ -40,7 +40,7 @@ AS $$
 DECLARE
 	max_crashes constant int := 3;
 	default_attempts constant int := 20;
-	longest constant interval := '100 years';	-- a delay beyond the calendar raises
+	longest constant float8 := 100 * 365.25 * 86400;	-- s; beyond the calendar raises
 	stamp timestamptz := clock_timestamp();
 	anywhere bigint[] := CASE verb WHEN 'cancel' THEN jobs END;
 	kinds text[];
@@ -100,8 +100,8 @@ BEGIN
 			WHEN g.final OR g.failures + 1 >= coalesce(g.max_attempts, default_attempts)
 				THEN 'failed'
 			ELSE 'scheduled' END AS state,
-			stamp + least(greatest(coalesce(g.delay, pawl.backoff(g.failures)),
-				interval '0'), longest) AS due
+			stamp + make_interval(secs => least(greatest(extract(epoch FROM
+				coalesce(g.delay, pawl.backoff(g.failures)))::float8, 0), longest)) AS due
 		FROM gone g
 		UNION ALL
 		SELECT r.job_id, 'ready', NULL, NULL, NULL, r.attempt, 0, 0::smallint, NULL,

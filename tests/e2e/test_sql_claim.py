@@ -235,3 +235,10 @@ def test_held(api, wid):
     api.claim(other, 1)
     held = api.rows("held", worker=wid)
     assert sorted((r.job, r.fence) for r in held) == sorted((r.job, r.fence) for r in mine)
+
+
+def test_null_queues_mean_the_default(api):
+    """The bug: a client that passes NULL for what it does not set is given nothing."""
+    job = api.push("k")
+    worker = api.worker_start(name="w")
+    assert [row.job for row in api.claim(worker, 1, queues=None)] == [job]

@@ -472,3 +472,14 @@ def test_settle_in_other_isolation_levels(db, api, held, verb, level):
         connection.rollback() if state else connection.commit()
     assert state in (None, "25001")
     assert (api.state(job) == "running") == (state == "25001")
+
+
+def test_delay_whose_parts_leave_the_calendar(api, wid):
+    """The bug: years hidden behind days pass the bound on a delay, and raise for every
+    job of the call."""
+    jobs, fences = hold(api, wid, 2)
+    hidden = "-5000000 years 1826212500 days 1 s"
+    answers = api.query(
+        "SELECT answer FROM pawl.snooze_many(%s::bigint[], %s::bigint[],"
+        " ARRAY[%s, '1 s']::interval[])", [jobs, fences, hidden])
+    assert [row.answer for row in answers] == ["won", "won"]
