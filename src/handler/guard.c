@@ -29,6 +29,7 @@
 
 #define SEND_PATIENCE_MS 5000  /* a guard that reads nothing for so long is replaced */
 #define FREE_PATIENCE_MS 15000 /* its own patience with a server, and some */
+#define SPAWN_TRIES 3          /* one may be killed while it is told what it guards */
 
 typedef struct registration
 {
@@ -172,13 +173,22 @@ spawn_locked(guard *g, pawl_error *error)
 	return PAWL_OK;
 }
 
+/* In place of one that is gone or hangs. */
+static pawl_status
+replace_locked(guard *g, pawl_error *error)
+{
+	pawl_status status = PAWL_ERR_SYSTEM;
+
+	discard_locked(g);
+	for (int i = 0; i < SPAWN_TRIES && status != PAWL_OK; i++)
+		status = spawn_locked(g, error);
+	return status;
+}
+
 static pawl_status
 renew_locked(guard *g, pawl_error *error)
 {
-	if (is_alive_locked(g))
-		return PAWL_OK;
-	discard_locked(g);
-	return spawn_locked(g, error);
+	return is_alive_locked(g) ? PAWL_OK : replace_locked(g, error);
 }
 
 static void
@@ -279,9 +289,8 @@ guard_register(guard *g, pid_t pid, guard_ending ending, pawl_error *error)
 	if (g->pid != 0 && send_hold_locked(g, &held))
 		return PAWL_OK;
 
-	/* It is gone or hangs: another one learns of this process with all others. */
-	discard_locked(g);
-	status = spawn_locked(g, error);
+	/* Another one learns of this process with all others. */
+	status = replace_locked(g, error);
 	if (status != PAWL_OK)
 		g->count--;
 	return status;
