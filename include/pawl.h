@@ -30,9 +30,16 @@
 #include <stdint.h>
 
 #ifdef __cplusplus
-extern "C"
-{
+#define PAWL_BEGIN_DECLS                                                               \
+	extern "C"                                                                         \
+	{
+#define PAWL_END_DECLS }
+#else
+#define PAWL_BEGIN_DECLS
+#define PAWL_END_DECLS
 #endif
+
+PAWL_BEGIN_DECLS
 
 #define PAWL_VERSION "0.1.0"
 
@@ -73,233 +80,229 @@ extern "C"
 	X(ERR_SYSTEM, 1, "system error")                                                   \
 	X(ERR_TIMEOUT, 124, "timed out")
 
-	typedef enum pawl_status
-	{
+typedef enum pawl_status
+{
 #define X(name, exit_code, text) PAWL_##name,
-		PAWL_STATUS_LIST(X)
+	PAWL_STATUS_LIST(X)
 #undef X
-	} pawl_status;
+} pawl_status;
 
-	/*
+/*
  * A report, of fixed size: filling it never allocates.  In PostgreSQL's style:
  * message in lower case without a full stop; detail and hint are sentences.  What
  * does not fit is cut at a character and ends in "...".
  */
-	typedef struct pawl_error
-	{
-		pawl_status status;
-		char sqlstate[6]; /* "" when the server did not say one */
-		char message[512];
-		char detail[1024]; /* may be "" */
-		char hint[512];    /* may be "" */
-	} pawl_error;
+typedef struct pawl_error
+{
+	pawl_status status;
+	char sqlstate[6]; /* "" when the server did not say one */
+	char message[512];
+	char detail[1024]; /* may be "" */
+	char hint[512];    /* may be "" */
+} pawl_error;
 
-	const char *pawl_version(void);
-	const char *pawl_status_name(pawl_status status); /* "PAWL_ERR_STALE" */
-	const char *pawl_status_text(pawl_status status); /* "fence is stale" */
+const char *pawl_version(void);
+const char *pawl_status_name(pawl_status status); /* "PAWL_ERR_STALE" */
+const char *pawl_status_text(pawl_status status); /* "fence is stale" */
 
-	/* ---------------------------------------------------------------- client -------- */
+/* ---------------------------------------------------------------- client -------- */
 
-	typedef struct pawl_client pawl_client;
+typedef struct pawl_client pawl_client;
 
-	/*
+/*
  * Open a connection.  conninfo is libpq's ("" or NULL: the PG* variables).  The
  * schema's version is checked: ERR_SCHEMA when it is missing, older or newer.
  */
-	PAWL_CHECK pawl_status pawl_client_open(const char *conninfo,
-	                                        pawl_client **ret_client,
-	                                        pawl_error *error);
-	void pawl_client_close(pawl_client *client);
+PAWL_CHECK pawl_status pawl_client_open(const char *conninfo, pawl_client **ret_client,
+                                        pawl_error *error);
+void pawl_client_close(pawl_client *client);
 
-	/*
+/*
  * A job to push.  Begin with PAWL_JOB_SPEC_INIT, which means the queue's default
  * everywhere, and set at least kind.
  */
-	typedef struct pawl_job_spec
-	{
-		const char *kind;   /* 1 to 255 bytes */
-		const char *args;   /* JSON, at most 1 MiB; NULL: {} */
-		const char *queue;  /* 1 to 255 bytes; NULL: default */
-		int priority;       /* 0 is claimed first, 9 last; -1: 5 */
-		int64_t run_at_us;  /* not before; 0: at once */
-		int max_attempts;   /* 0: 20 */
-		int64_t timeout_ms; /* of an attempt; -1: 15 min; 0: none */
-		const char *meta;   /* JSON that the handler is handed; NULL: none */
-	} pawl_job_spec;
+typedef struct pawl_job_spec
+{
+	const char *kind;   /* 1 to 255 bytes */
+	const char *args;   /* JSON, at most 1 MiB; NULL: {} */
+	const char *queue;  /* 1 to 255 bytes; NULL: default */
+	int priority;       /* 0 is claimed first, 9 last; -1: 5 */
+	int64_t run_at_us;  /* not before; 0: at once */
+	int max_attempts;   /* 0: 20 */
+	int64_t timeout_ms; /* of an attempt; -1: 15 min; 0: none */
+	const char *meta;   /* JSON that the handler is handed; NULL: none */
+} pawl_job_spec;
 
 #define PAWL_JOB_SPEC_INIT                                                             \
 	{                                                                                  \
 		.priority = -1, .timeout_ms = -1                                               \
 	}
 
-	/*
+/*
  * Push one job, or n jobs in one transaction: all or none.  ret_jobs has room for n
  * ids, in the order of specs.
  */
-	PAWL_CHECK pawl_status pawl_push(pawl_client *client, const pawl_job_spec *spec,
-	                                 int64_t *ret_job, pawl_error *error);
-	PAWL_CHECK pawl_status pawl_push_many(pawl_client *client,
-	                                      const pawl_job_spec *specs, size_t n,
-	                                      int64_t *ret_jobs, pawl_error *error);
+PAWL_CHECK pawl_status pawl_push(pawl_client *client, const pawl_job_spec *spec,
+                                 int64_t *ret_job, pawl_error *error);
+PAWL_CHECK pawl_status pawl_push_many(pawl_client *client, const pawl_job_spec *specs,
+                                      size_t n, int64_t *ret_jobs, pawl_error *error);
 
-	/* The states of a job (INTERFACE: derived from where its row is). */
-	typedef enum pawl_state
-	{
-		PAWL_STATE_READY,
-		PAWL_STATE_SCHEDULED,
-		PAWL_STATE_WAITING,
-		PAWL_STATE_RUNNING,
-		PAWL_STATE_SUCCEEDED,
-		PAWL_STATE_FAILED,
-		PAWL_STATE_CANCELLED
-	} pawl_state;
+/* The states of a job (INTERFACE: derived from where its row is). */
+typedef enum pawl_state
+{
+	PAWL_STATE_READY,
+	PAWL_STATE_SCHEDULED,
+	PAWL_STATE_WAITING,
+	PAWL_STATE_RUNNING,
+	PAWL_STATE_SUCCEEDED,
+	PAWL_STATE_FAILED,
+	PAWL_STATE_CANCELLED
+} pawl_state;
 
-	const char *pawl_state_name(pawl_state state); /* "ready" */
+const char *pawl_state_name(pawl_state state); /* "ready" */
 
-	/* ERR_NOT_FOUND when there is no such job. */
-	PAWL_CHECK pawl_status pawl_job_state(pawl_client *client, int64_t job,
-	                                      pawl_state *ret_state, pawl_error *error);
+/* ERR_NOT_FOUND when there is no such job. */
+PAWL_CHECK pawl_status pawl_job_state(pawl_client *client, int64_t job,
+                                      pawl_state *ret_state, pawl_error *error);
 
-	/*
+/*
  * Cancel a job in any live state.  *ret_was is the state that it was in; a terminal
  * one means that nothing was changed.  ERR_BUSY: a handler's open transaction has
  * fenced it.  reason may be NULL.
  */
-	PAWL_CHECK pawl_status pawl_cancel(pawl_client *client, int64_t job,
-	                                   const char *reason, pawl_state *ret_was,
-	                                   pawl_error *error);
+PAWL_CHECK pawl_status pawl_cancel(pawl_client *client, int64_t job, const char *reason,
+                                   pawl_state *ret_was, pawl_error *error);
 
-	/* An operator's retry of a failed or cancelled job; ERR_REFUSED for any other. */
-	PAWL_CHECK pawl_status pawl_retry(pawl_client *client, int64_t job,
-	                                  pawl_state *ret_was, pawl_error *error);
+/* An operator's retry of a failed or cancelled job; ERR_REFUSED for any other. */
+PAWL_CHECK pawl_status pawl_retry(pawl_client *client, int64_t job, pawl_state *ret_was,
+                                  pawl_error *error);
 
-	/* ---------------------------------------------------------------- worker -------- */
+/* ---------------------------------------------------------------- worker -------- */
 
-	typedef struct pawl_worker pawl_worker;
-	typedef struct pawl_context pawl_context;
+typedef struct pawl_worker pawl_worker;
+typedef struct pawl_context pawl_context;
 
-	/* A claimed job as its handler sees it. */
-	typedef struct pawl_job
-	{
-		int64_t id;
-		int64_t fence; /* of this claim; present it in your own writes */
-		const char *kind;
-		const char *queue;
-		const char *args;   /* JSON text */
-		const char *meta;   /* JSON text or NULL */
-		int attempt;        /* from 1 */
-		int64_t timeout_ms; /* of this attempt, from the handler's start; 0: none */
-	} pawl_job;
+/* A claimed job as its handler sees it. */
+typedef struct pawl_job
+{
+	int64_t id;
+	int64_t fence; /* of this claim; present it in your own writes */
+	const char *kind;
+	const char *queue;
+	const char *args;   /* JSON text */
+	const char *meta;   /* JSON text or NULL */
+	int attempt;        /* from 1 */
+	int64_t timeout_ms; /* of this attempt, from the handler's start; 0: none */
+} pawl_job;
 
-	/* What a handler decides. */
-	typedef enum pawl_verdict
-	{
-		PAWL_COMPLETE,   /* succeeded; see pawl_context_result */
-		PAWL_FAIL,       /* failed, to be tried again */
-		PAWL_FAIL_FINAL, /* failed for good */
-		PAWL_SNOOZE,     /* not now; see pawl_context_delay */
-		PAWL_RELEASE     /* given back as it was */
-	} pawl_verdict;
+/* What a handler decides. */
+typedef enum pawl_verdict
+{
+	PAWL_COMPLETE,   /* succeeded; see pawl_context_result */
+	PAWL_FAIL,       /* failed, to be tried again */
+	PAWL_FAIL_FINAL, /* failed for good */
+	PAWL_SNOOZE,     /* not now; see pawl_context_delay */
+	PAWL_RELEASE     /* given back as it was */
+} pawl_verdict;
 
-	/*
+/*
  * A handler.  Runs on one of the worker's executor threads; several at a time.  It
  * must return soon after pawl_context_interrupted answers anything but
  * PAWL_RUNNING_ON: a C function cannot be stopped from outside.  closure is what was
  * registered with it.
  */
-	typedef pawl_verdict (*pawl_handler)(pawl_context *context, const pawl_job *job,
-	                                     void *closure);
+typedef pawl_verdict (*pawl_handler)(pawl_context *context, const pawl_job *job,
+                                     void *closure);
 
-	typedef enum pawl_interrupt
-	{
-		PAWL_RUNNING_ON, /* no interrupt */
-		PAWL_CANCELLED,  /* the claim has ended; what it returns is ignored */
-		PAWL_LEASE_LOST, /* the worker's lease is over; likewise */
-		PAWL_TIMED_OUT,  /* the attempt's timeout has passed */
-		PAWL_DRAINING    /* the worker must end now; the job is given back */
-	} pawl_interrupt;
+typedef enum pawl_interrupt
+{
+	PAWL_RUNNING_ON, /* no interrupt */
+	PAWL_CANCELLED,  /* the claim has ended; what it returns is ignored */
+	PAWL_LEASE_LOST, /* the worker's lease is over; likewise */
+	PAWL_TIMED_OUT,  /* the timeout has passed; what it returns still counts */
+	PAWL_DRAINING    /* the worker must end now; the job is given back */
+} pawl_interrupt;
 
-	pawl_interrupt pawl_context_interrupted(pawl_context *context);
+pawl_interrupt pawl_context_interrupted(pawl_context *context);
 
-	/* A descriptor that becomes readable when an interrupt (but a timeout) comes. */
-	int pawl_context_interrupt_fd(pawl_context *context);
+/* A descriptor that becomes readable when an interrupt (but a timeout) comes. */
+int pawl_context_interrupt_fd(pawl_context *context);
 
-	/* The result of a PAWL_COMPLETE: JSON text, copied, at most 1 MiB (more: a failure). */
-	void pawl_context_result(pawl_context *context, const char *json);
+/* The result of a PAWL_COMPLETE: JSON text, copied, at most 1 MiB (more: a failure). */
+void pawl_context_result(pawl_context *context, const char *json);
 
-	/* The error text of a PAWL_FAIL or PAWL_FAIL_FINAL: copied, cut at 64 KiB. */
-	void pawl_context_error(pawl_context *context, const char *format, ...)
-		PAWL_PRINTF(2, 3);
+/* The error text of a PAWL_FAIL or PAWL_FAIL_FINAL: copied, cut at 64 KiB. */
+void
+pawl_context_error(pawl_context *context, const char *format, ...) PAWL_PRINTF(2, 3);
 
-	/* How long to wait before the next attempt (PAWL_FAIL: instead of the backoff;
+/* How long to wait before the next attempt (PAWL_FAIL: instead of the backoff;
  * PAWL_SNOOZE: 60 s unless told). */
-	void pawl_context_delay(pawl_context *context, int64_t delay_ms);
+void pawl_context_delay(pawl_context *context, int64_t delay_ms);
 
-	typedef enum pawl_level
-	{
-		PAWL_DEBUG,
-		PAWL_INFO,
-		PAWL_WARN,
-		PAWL_ERROR
-	} pawl_level;
+typedef enum pawl_level
+{
+	PAWL_DEBUG,
+	PAWL_INFO,
+	PAWL_WARN,
+	PAWL_ERROR
+} pawl_level;
 
-	/*
+/*
  * Log a line of the job's.  Never blocks: stored by the worker's log writer on its
  * own connection, whatever becomes of the handler's transactions.  message may hold
  * any bytes (escaped, cut at 8 KiB); context is JSON text or NULL.
  */
-	void pawl_context_log(pawl_context *context, pawl_level level, const char *message,
-	                      size_t length, const char *context_json);
+void pawl_context_log(pawl_context *context, pawl_level level, const char *message,
+                      size_t length, const char *context_json);
 
-	/* Begin with PAWL_WORKER_OPTIONS_INIT.  0 or NULL means the default. */
-	typedef struct pawl_worker_options
-	{
-		const char *conninfo;      /* as in pawl_client_open */
-		const char *name;          /* for people; NULL: host name and pid */
-		const char *const *queues; /* NULL-terminated; NULL: default alone */
-		int executors;             /* jobs at a time; 0: processors */
-		int64_t lease_ms;          /* 30 s */
-		int64_t poll_ms;           /* 1 s */
-		int64_t drain_ms;          /* 30 s */
-		bool once;                 /* end when nothing is ready any more */
+/* Begin with PAWL_WORKER_OPTIONS_INIT.  0 or NULL means the default. */
+typedef struct pawl_worker_options
+{
+	const char *conninfo;      /* as in pawl_client_open */
+	const char *name;          /* for people; NULL: host name and pid */
+	const char *const *queues; /* NULL-terminated; NULL: default alone */
+	int executors;             /* jobs at a time; 0: processors */
+	int64_t lease_ms;          /* 30 s */
+	int64_t poll_ms;           /* 1 s */
+	int64_t drain_ms;          /* 30 s */
+	bool once;                 /* end when nothing is ready any more */
 
-		/*
+	/*
 	 * Told about what is worth a line in the program's own log (connection lost,
 	 * lease lost, lines dropped); NULL: nobody.  Called from the worker's threads.
 	 */
-		void (*notice)(pawl_level level, const char *message, void *closure);
-		void *notice_closure;
-	} pawl_worker_options;
+	void (*notice)(pawl_level level, const char *message, void *closure);
+	void *notice_closure;
+} pawl_worker_options;
 
 #define PAWL_WORKER_OPTIONS_INIT                                                       \
 	{                                                                                  \
 		0                                                                              \
 	}
 
-	PAWL_CHECK pawl_status pawl_worker_new(const pawl_worker_options *options,
-	                                       pawl_worker **ret_worker, pawl_error *error);
+PAWL_CHECK pawl_status pawl_worker_new(const pawl_worker_options *options,
+                                       pawl_worker **ret_worker, pawl_error *error);
 
-	/* Before pawl_worker_run; one handler a kind (ERR_CONFLICT).  closure is not copied. */
-	PAWL_CHECK pawl_status pawl_worker_handle(pawl_worker *worker, const char *kind,
-	                                          pawl_handler handler, void *closure,
-	                                          pawl_error *error);
+/* Before pawl_worker_run; one handler a kind (ERR_CONFLICT).  closure is not copied. */
+PAWL_CHECK pawl_status pawl_worker_handle(pawl_worker *worker, const char *kind,
+                                          pawl_handler handler, void *closure,
+                                          pawl_error *error);
 
-	/*
+/*
  * Run until pawl_worker_stop; returns OK after a drain.  Connection failures are
- * ridden out; only a first connection that cannot be made, or a schema of another
- * version, ends it with an error.
+ * ridden out; only a first connection that cannot be made, a schema of another
+ * version, or a user who may not work ends it with an error.
  */
-	PAWL_CHECK pawl_status pawl_worker_run(pawl_worker *worker, pawl_error *error);
+PAWL_CHECK pawl_status pawl_worker_run(pawl_worker *worker, pawl_error *error);
 
-	/*
+/*
  * Ask it to drain: no new claims, what runs has drain_ms, the rest is interrupted and
  * given back.  Asked a second time it interrupts at once.  From any thread, and safe
  * in a signal handler.
  */
-	void pawl_worker_stop(pawl_worker *worker);
-	void pawl_worker_free(pawl_worker *worker);
+void pawl_worker_stop(pawl_worker *worker);
+void pawl_worker_free(pawl_worker *worker);
 
-#ifdef __cplusplus
-}
-#endif
+PAWL_END_DECLS
+
 #endif /* PAWL_H */

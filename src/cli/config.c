@@ -180,8 +180,7 @@ config_add_handler(worker_config *config, const char *flag, bool object,
 {
 	const char *equals = strchr(flag, '=');
 	handler_config *handler;
-	auto_free
-	char *kind = NULL;
+	auto_free char *kind = NULL;
 	char **target;
 
 	if (equals == NULL || equals == flag || equals[1] == '\0')

@@ -341,8 +341,7 @@ parse_file(reading *r)
 pawl_status
 config_read(const char *path, worker_config *ret_config, pawl_error *error)
 {
-	auto_free
-	reading *r = calloc(1, sizeof(*r));
+	auto_free reading *r = calloc(1, sizeof(*r));
 	worker_config read = {0};
 	pawl_status status;
 

@@ -136,8 +136,7 @@ input_json(const char *argument, const char *what, char **ret_text, pawl_error *
 pawl_status
 input_ids(int n, char *const *texts, int64_t **ret_ids, pawl_error *error)
 {
-	auto_free
-	int64_t *ids = calloc((size_t) n + 1, sizeof(*ids));
+	auto_free int64_t *ids = calloc((size_t) n + 1, sizeof(*ids));
 
 	if (ids == NULL)
 		return error_memory(error);

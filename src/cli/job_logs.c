@@ -149,8 +149,7 @@ static pawl_status
 show_look(logs_view *view, const db_result *result, pawl_error *error)
 {
 	int rows = db_rows(result);
-	auto_free
-	shown_line *shown = calloc((size_t) rows + 1, sizeof(*shown));
+	auto_free shown_line *shown = calloc((size_t) rows + 1, sizeof(*shown));
 	size_t n = 0;
 
 	if (shown == NULL)
@@ -263,8 +262,7 @@ static int
 run_logs(const command_call *call)
 {
 	logs_view view = {.options = call->options};
-	auto_free
-	int64_t *ids = NULL;
+	auto_free int64_t *ids = NULL;
 	pawl_error error;
 	int code;
 	int end;

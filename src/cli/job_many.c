@@ -207,8 +207,7 @@ int
 many_run(const command_call *call, const many_verb *verb)
 {
 	run r = {.call = call, .verb = verb};
-	auto_free
-	int64_t *ids = NULL;
+	auto_free int64_t *ids = NULL;
 	auto_session *own_db = NULL;
 	pawl_error error = {.status = PAWL_OK};
 

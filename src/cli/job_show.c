@@ -287,8 +287,7 @@ run_show(const command_call *call)
 {
 	shown_job shown = {0};
 	auto_session *own_db = NULL;
-	auto_free
-	int64_t *ids = NULL;
+	auto_free int64_t *ids = NULL;
 	pawl_error error;
 	pawl_status status = input_ids(1, call->args, &ids, &error);
 	int code;

@@ -65,10 +65,8 @@ run_wait(const command_call *call)
 {
 	const wait_options *options = call->options;
 	size_t n = (size_t) call->n_args;
-	auto_free
-	int64_t *ids = NULL;
-	auto_free
-	waited_job *jobs = calloc(n, sizeof(*jobs));
+	auto_free int64_t *ids = NULL;
+	auto_free waited_job *jobs = calloc(n, sizeof(*jobs));
 	auto_session *own_db = NULL;
 	pawl_error error;
 	pawl_status status = jobs == NULL

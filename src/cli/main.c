@@ -186,8 +186,7 @@ static int
 call_command(const cli_command *command, int argc, char **argv)
 {
 	command_call call = {.command = command};
-	auto_free
-	void *options = calloc(1, command->size > 0 ? command->size : 1);
+	auto_free void *options = calloc(1, command->size > 0 ? command->size : 1);
 	option_group groups[1 + COMMON_GROUPS];
 	pawl_error error;
 	size_t n;

@@ -188,10 +188,8 @@ static int
 push_one_job(const command_call *call)
 {
 	const push_options *options = call->options;
-	auto_free
-	char *args = NULL;
-	auto_free
-	char *meta = NULL;
+	auto_free char *args = NULL;
+	auto_free char *meta = NULL;
 	auto_session *own_db = NULL;
 	pawl_error error;
 	pawl_job_spec spec = PAWL_JOB_SPEC_INIT;

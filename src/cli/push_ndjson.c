@@ -341,8 +341,7 @@ int
 push_ndjson(const command_call *call)
 {
 	const push_options *options = call->options;
-	auto_free
-	loading *l = calloc(1, sizeof(*l));
+	auto_free loading *l = calloc(1, sizeof(*l));
 	pawl_error error;
 	int fd;
 	int code;

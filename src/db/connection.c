@@ -214,10 +214,8 @@ static PGconn *
 connect_with(const PQconninfoOption *options, const db *conn, int64_t deadline_ms)
 {
 	size_t room = OWN_OPTIONS;
-	auto_free
-	const char **keywords = NULL;
-	auto_free
-	const char **values = NULL;
+	auto_free const char **keywords = NULL;
+	auto_free const char **values = NULL;
 	settings s = {0};
 
 	for (const PQconninfoOption *o = options; o->keyword != NULL; o++)

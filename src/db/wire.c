@@ -146,8 +146,7 @@ static pawl_status
 send_step(db *conn, const wire_step *step, pawl_error *error)
 {
 	int count = params_count(step->params);
-	auto_free
-	const char **values = params_values(step->params);
+	auto_free const char **values = params_values(step->params);
 
 	if (!params_ok(step->params) || (count > 0 && values == NULL))
 	{

@@ -265,8 +265,7 @@ guard_fd(const guard *g)
 pawl_status
 guard_renew(guard *g, pawl_error *error)
 {
-	auto_unlock
-	*locked = lock(g);
+	auto_unlock *locked = lock(g);
 
 	(void) locked;
 	return renew_locked(g, error);
@@ -275,8 +274,7 @@ guard_renew(guard *g, pawl_error *error)
 pawl_status
 guard_register(guard *g, pid_t pid, guard_ending ending, pawl_error *error)
 {
-	auto_unlock
-	*locked = lock(g);
+	auto_unlock *locked = lock(g);
 	registration held = {.pid = pid, .ending = ending};
 	pawl_status status;
 
@@ -299,8 +297,7 @@ guard_register(guard *g, pid_t pid, guard_ending ending, pawl_error *error)
 void
 guard_unregister(guard *g, pid_t pid)
 {
-	auto_unlock
-	*locked = lock(g);
+	auto_unlock *locked = lock(g);
 	guard_message message = {GUARD_LET, pid, 0};
 
 	(void) locked;

@@ -321,8 +321,7 @@ pawl_status
 push_many(const queue_call *call, const pawl_job_spec *specs, size_t n,
           int64_t *ret_jobs, pawl_error *error)
 {
-	auto_free
-	int64_t *jobs = malloc((n + 1) * sizeof(*jobs));
+	auto_free int64_t *jobs = malloc((n + 1) * sizeof(*jobs));
 	int64_t pause_ms = RETRY_MS;
 	pawl_status status = PAWL_OK;
 

@@ -10,6 +10,25 @@
 #include "base/error.h"
 
 pawl_status
+worker_row_check(const queue_call *call, pawl_error *error)
+{
+	static const char sql[] =
+		"SELECT count(*) FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
+		" WHERE n.nspname = 'pawl' AND p.proname IN ('worker_start', 'claim')"
+		" AND NOT has_function_privilege(p.oid, 'EXECUTE')";
+	auto_params *params = db_params_new();
+	int64_t refused;
+	pawl_status status = call_run_int(call, sql, params, &refused, error);
+
+	if (status != PAWL_OK || refused == 0)
+		return status;
+	error_set(error, PAWL_ERR_DATABASE, "permission denied to run a worker");
+	error_sqlstate(error, "42501");
+	error_hint(error, "Grant this user pawl_worker.");
+	return PAWL_ERR_DATABASE;
+}
+
+pawl_status
 worker_row_start(const queue_call *call, const char *name, int64_t lease_ms,
                  const char *const *queues, size_t n_queues, const char *const *kinds,
                  size_t n_kinds, char *ret_worker, pawl_error *error)

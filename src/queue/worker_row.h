@@ -14,6 +14,9 @@ typedef struct worker_pair
 	int64_t fence;
 } worker_pair;
 
+/* ERR_DATABASE (42501) with a hint when this user may not start a worker or claim. */
+PAWL_CHECK pawl_status worker_row_check(const queue_call *call, pawl_error *error);
+
 /* Begin a lease; ret_worker has room for WORKER_UUID bytes. */
 PAWL_CHECK pawl_status worker_row_start(const queue_call *call, const char *name,
                                         int64_t lease_ms, const char *const *queues,

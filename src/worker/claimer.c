@@ -267,8 +267,7 @@ release_unknown(claimer *self, const worker_pair *pairs, size_t n, size_t *ret_r
                 pawl_error *error)
 {
 	queue_call call = claimer_call(self);
-	auto_free
-	settle_row *rows = calloc(LIMIT_SETTLE, sizeof(*rows));
+	auto_free settle_row *rows = calloc(LIMIT_SETTLE, sizeof(*rows));
 	pawl_status status = PAWL_OK;
 
 	if (rows == NULL)
@@ -292,8 +291,7 @@ static void
 look_for_unknown(claimer *self)
 {
 	queue_call call = claimer_call(self);
-	auto_free
-	worker_pair *pairs = NULL;
+	auto_free worker_pair *pairs = NULL;
 	pawl_error error;
 	size_t released = 0;
 	size_t n = 0;

@@ -70,8 +70,7 @@ pawl_context_error(pawl_context *context, const char *format, ...)
 {
 	work *w = context->work;
 	auto_buffer text = BUFFER_INIT;
-	auto_free
-	char *raw = NULL;
+	auto_free char *raw = NULL;
 	va_list args;
 	int length;
 

@@ -91,10 +91,8 @@ beat(keeper *self)
 		.db = self->db, .limits = keeper_limits(self), .deadline_ms = end_ms};
 	size_t n_pairs = 0;
 	size_t n_ended = 0;
-	auto_free
-	worker_pair *pairs = board_pairs(self->board, self->epoch, &n_pairs);
-	auto_free
-	int64_t *ended = calloc(n_pairs + 1, sizeof(*ended));
+	auto_free worker_pair *pairs = board_pairs(self->board, self->epoch, &n_pairs);
+	auto_free int64_t *ended = calloc(n_pairs + 1, sizeof(*ended));
 	pawl_status status = PAWL_ERR_MEMORY;
 	pawl_error error = {.message = "out of memory"};
 	int64_t pause_ms;

@@ -108,7 +108,7 @@ drain(supervisor *self)
 
 /* ------------------------------------------------------------ the run ------------ */
 
-/* The server must be there now, with the schema of this library. */
+/* The server must be there now, with the schema of this library, and let us work. */
 static pawl_status
 check_schema(pawl_worker *w, pawl_error *error)
 {
@@ -119,6 +119,11 @@ check_schema(pawl_worker *w, pawl_error *error)
 		status = db_open(own, error);
 	if (status == PAWL_OK)
 		status = migrate_check(own, error);
+	if (status == PAWL_OK)
+		status = worker_row_check(&(queue_call){.db = own,
+		                                        .limits = DB_LIMITS_DEFAULT,
+		                                        .deadline_ms = CALL_ONCE},
+		                          error);
 	db_free(own);
 	return status;
 }

@@ -128,7 +128,8 @@ tell_stale(settler *self)
 	if (self->stale == 0 || clock_ms() < self->stale_told_ms + STALE_TELL_MS)
 		return;
 	worker_notice(self->worker, PAWL_INFO,
-	              "settle: %" PRId64 " results came after the end of their claim",
+	              "settle: %" PRId64 " results were not needed: their claims had ended "
+	              "(settled by the handler itself, cancelled, taken over)",
 	              self->stale);
 	self->stale = 0;
 	self->stale_told_ms = clock_ms();

@@ -43,6 +43,8 @@ def test_what_a_role_may_not_do_is_said(as_role, api):
         ("reader", ("push", "k")),
         ("reader", ("job", "cancel", job)),
         ("worker", ("migrate", "up")),
+        ("producer", ("work", "-H", "k=true")),
+        ("reader", ("work", "-H", "k=true", "--once")),
     ):
         result = as_role(role, *args, check=1)
         assert "(SQLSTATE 42501)" in result.stderr and "permission denied" in result.stderr

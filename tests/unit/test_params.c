@@ -17,8 +17,7 @@
 static void
 assert_only(const db_params *params, const char *expected)
 {
-	auto_free
-	const char **values = params_values(params);
+	auto_free const char **values = params_values(params);
 
 	assert_int_equal(params_count(params), 1);
 	assert_true(params_ok(params));
@@ -30,8 +29,7 @@ static void
 test_many(void **state)
 {
 	auto_params *params = db_params_new();
-	auto_free
-	const char **values = NULL;
+	auto_free const char **values = NULL;
 
 	(void) state;
 	for (int i = 0; i < 1000; i++)
@@ -47,8 +45,7 @@ static void
 test_null(void **state)
 {
 	auto_params *params = db_params_new();
-	auto_free
-	const char **values = NULL;
+	auto_free const char **values = NULL;
 
 	(void) state;
 	db_param_text(params, NULL);
@@ -65,8 +62,7 @@ static void
 test_scalars(void **state)
 {
 	auto_params *params = db_params_new();
-	auto_free
-	const char **values = NULL;
+	auto_free const char **values = NULL;
 
 	(void) state;
 	db_param_int(params, INT64_MIN);
