@@ -20,6 +20,9 @@ static const db_limits limits = {
 #define PARTITIONS_MS (3600 * 1000)
 #define DUTY_TICKS 2 /* a duty is held so long without being renewed */
 
+/* Until there is a lease; a worker that runs once waits for the first tick. */
+#define UNLEASED_MS 20
+
 typedef struct steward
 {
 	pawl_worker *worker;
@@ -42,6 +45,16 @@ failed(steward *self, pawl_status status, const pawl_error *error)
 
 	self->failed = true;
 	self->pause_ms = pause_ms > self->tick_ms ? pause_ms : self->tick_ms;
+}
+
+/* When the next tick is due. */
+static int64_t
+next_tick(const steward *self)
+{
+	if (!self->view.leased)
+		return clock_ms() + UNLEASED_MS;
+	return clock_ms() +
+	       random_jitter(self->failed ? self->pause_ms : self->tick_ms, 10);
 }
 
 /* Do a duty if it is ours: chunk after chunk while they are full. */
@@ -117,8 +130,7 @@ steward_main(void *arg)
 			tick(&self);
 			board_ticked(self.board);
 		}
-		next_ms =
-			clock_ms() + random_jitter(self.failed ? self.pause_ms : self.tick_ms, 10);
+		next_ms = next_tick(&self);
 	}
 	db_free(self.db);
 	return NULL;
