@@ -196,6 +196,9 @@ config_add_handler(worker_config *config, const char *flag, bool object,
 	if (kind == NULL)
 		return error_memory(error);
 	handler = config_find_handler(config, kind);
+	if (handler != NULL && handler->line == 0)
+		return error_set(error, PAWL_ERR_ARGUMENT, "kind \"%s\" has two handlers",
+		                 kind);
 	if (handler == NULL)
 	{
 		pawl_status status =

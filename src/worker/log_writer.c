@@ -126,6 +126,13 @@ store_or_divide(log_writer *self, log_line *lines, size_t n)
 	}
 }
 
+/* At the end of the run a server that is silent is not waited for again and again. */
+static bool
+tries_are_over(const log_writer *self)
+{
+	return self->end_ms != 0 && clock_ms() >= self->end_ms;
+}
+
 void *
 log_writer_main(void *arg)
 {
@@ -141,7 +148,7 @@ log_writer_main(void *arg)
 
 		for (const log_entry *entry = taken.first; entry != NULL; entry = entry->next)
 			self.lines[n++] = entry->line;
-		if (n > 0 && self.db != NULL)
+		if (n > 0 && self.db != NULL && !tries_are_over(&self))
 			store_or_divide(&self, self.lines, n);
 		else
 			drop(&self, n);

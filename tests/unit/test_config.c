@@ -181,6 +181,9 @@ flags_win(void **state)
 	                 PAWL_OK);
 	assert_int_equal(config_add_handler(&c, "a=/bin/new b=c", false, &error), PAWL_OK);
 	assert_int_equal(config_add_handler(&c, "b=x.so", true, &error), PAWL_OK);
+	/* of two flags neither wins in silence */
+	assert_int_equal(config_add_handler(&c, "a=/bin/other", false, &error),
+	                 PAWL_ERR_ARGUMENT);
 	assert_int_equal(c.n_handlers, 2);
 	assert_string_equal(c.handlers[0].exec, "/bin/new b=c");
 	assert_false(c.handlers[0].shell);
