@@ -211,7 +211,7 @@ what_is_a_job_passes(void **state)
 		"{\"kind\":\"a\",\"args\":12345678901234567890123}",
 		"{\"kind\":\"a\",\"args\":1e999}",
 		("{\"kind\":\"a\",\"priority\":0,\"run_at\":\"2026-11-21T08:00:00Z\","
-		 "\"max_attempts\":1,\"timeout\":\"0\",\"queue\":\"q\"}"),
+	     "\"max_attempts\":1,\"timeout\":\"0\",\"queue\":\"q\"}"),
 	};
 	pawl_error error;
 
