@@ -86,7 +86,8 @@ def test_a_job_runs_from_one_command(directory):
         assert "dbname=pawl user=pawl" in up.conninfo
         assert f'psql "{up.conninfo}"' in up.log()
         job = up.run("push", "hello", "--wait=20s").stdout.strip()
-        assert "hi" in up.run("job", "logs", job).stdout
+        wait_until(lambda: "hi" in up.run("job", "logs", job).stdout, 5,
+                   "the line, which is stored within a second")
         assert up.end() == 0
         assert up.process.stdout.read() == ""
 
