@@ -158,7 +158,9 @@ def test_flood_on_stdout_blocks_nobody(db, api, ledger):
     behind it wait.  One writes without end while 30 others run to their end."""
     flood = write_script(ledger.directory, "flood", "exec yes flood")
     endless = api.push("flood", timeout="3 s", max_attempts=1)
-    with Worker(db, "-j", "2", *FAST, handlers={"flood": flood, "work": ledger.handler()}) as worker:
+    # The flood takes what processors there are: a lease of a moment would be luck.
+    with Worker(db, "-j", "2", *FAST, "--lease", "10s",
+                handlers={"flood": flood, "work": ledger.handler()}) as worker:
         wait_until(lambda: api.state(endless) == "running", 10)
         jobs = api.push_some(30, kind="work")
         wait_until(lambda: api.one("SELECT count(*) FROM pawl.outcome WHERE state = 'succeeded'")
