@@ -70,16 +70,23 @@ def test_server_dies_under_load(server, own_db, tmp_path, fault):
             wait_until(lambda: len(ledger.runs()) >= started + n, 60,
                        lambda: f"{n} more attempts\n{fleet.logs()}")
 
-        def wait_for_lost_leases():
-            told = fleet.logs().count("lease lost")
-            wait_until(lambda: fleet.logs().count("lease lost") == told + 2, 20, fleet.logs)
+        def wait_for_leases():
+            """Both workers hold one: only who has a lease can lose it."""
+            wait_until(lambda: invariants.leases(own_db) == 2, 30,
+                       lambda: f"two leases\n{fleet.logs()}")
+
+        def lost_leases():
+            return fleet.logs().count("lease lost")
 
         with Pusher(own_db) as pusher:
             for number in range(ROUNDS):
                 wait_for_more(rng.randrange(3, 30))
+                if number % 3 == 2:
+                    wait_for_leases()
+                lost = lost_leases()
                 fault(server, number)
                 if number % 3 == 2:
-                    wait_for_lost_leases()
+                    wait_until(lambda: lost_leases() >= lost + 2, 20, fleet.logs)
                 server.start()
             wait_for_more(10)
         jobs = pusher.check()

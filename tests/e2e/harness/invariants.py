@@ -105,6 +105,12 @@ def orphans(database):
         " pawl.worker w WHERE w.id = r.worker AND w.expires_at > clock_timestamp())")
 
 
+def leases(database):
+    """How many workers have a lease in force."""
+    return database.value(
+        "SELECT count(*) FROM pawl.worker WHERE expires_at > clock_timestamp()")
+
+
 def sessions(database, like="pawl%"):
     """application_name of what is connected as Pawl, this test's own left out."""
     return [name for (name,) in database.execute(
