@@ -257,8 +257,9 @@ class Own:
             checksum = hashlib.sha256(path.read_bytes()).hexdigest()
             lines.append(f"{kind} {name} {checksum} {path}\n")
         path = self.directory / "manifest"
-        path.write_text("".join(lines), encoding="utf-8")
-        return path
+        new = self.directory / "manifest.new"
+        new.write_text("".join(lines), encoding="utf-8")
+        return new.rename(path)  # never half there for one that was started before
 
     def start(self):
         command = [BUILD / "tests/e2e/migrate_own", self.database.conninfo(), self.manifest()]
