@@ -1,4 +1,4 @@
-"""What the examples share: a private PostgreSQL, workers, progress, the last line.
+"""What the examples share: a private PostgreSQL, processes, progress, the last line.
 
     with Demo("image-batch") as demo:
         demo.start()                                  # pawl up --no-work
@@ -108,8 +108,13 @@ class Demo:
                                 *options, kind=Worker)
 
     def start_child(self, name, *arguments, kind=None):
+        """Start the program `pawl` with these arguments."""
+        return self.start_program(name, self.pawl_program, *arguments, kind=kind)
+
+    def start_program(self, name, *command, kind=None):
+        """Start a program of the example's own; it finds the database as psql does."""
         self.starting = True
-        child = (kind or Child)(self, name, [str(word) for word in arguments])
+        child = (kind or Child)(self, name, [str(word) for word in command])
         self.children.append(child)
         self.starting = False
         if self.asked is not None:
@@ -139,6 +144,11 @@ class Demo:
                  if name in self.environment}
         return psycopg.connect(autocommit=True, **words)
 
+    def server_log(self):
+        """All that the private PostgreSQL has logged."""
+        path = self.directory / "postgresql" / "log"
+        return path.read_text(encoding="utf-8", errors="replace")
+
     # -- what is told ----------------------------------------------------------------
 
     def show_logs(self):
@@ -152,19 +162,19 @@ class Demo:
 
 
 class Child:
-    """A process of ours: `pawl up`, or a worker.
+    """A process of ours: `pawl up`, a worker, a program of the example's.
 
     It has a session of its own, so that Ctrl-C reaches us alone and we end things in
     order; setpriv lets the kernel end it if we are killed.
     """
 
-    def __init__(self, demo, name, arguments):
+    def __init__(self, demo, name, command):
         self.name = name
         self.log_path = demo.directory / f"{len(demo.children)}.log"
-        command = ["/usr/bin/setpriv", "--pdeathsig", "TERM", "--", demo.pawl_program]
+        ends_with_us = ["/usr/bin/setpriv", "--pdeathsig", "TERM", "--"]
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
-                command + arguments, env=demo.environment, stdin=subprocess.DEVNULL,
+                ends_with_us + command, env=demo.environment, stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, start_new_session=True)
 
     def log(self):

@@ -6,19 +6,13 @@ result nobody compares, processes or directories that stay behind.
 """
 
 import json
-import os
 import re
-import shutil
 import signal
-import subprocess
-from pathlib import Path
 
 import pytest
-from harness.cluster import make_directory
-from harness.paths import REPO, program
+from harness.example import Runner, wait_for
 from harness.wait import wait_until
 
-EXAMPLE = REPO / "examples" / "image-batch"
 PICTURES = 100
 MEMBERS = ["example", "jobs", "succeeded", "failed", "taken_over", "recovery_ms", "digest"]
 LEASE_MS = 2000
@@ -26,56 +20,15 @@ LEASE_MS = 2000
 pytestmark = pytest.mark.deadline(300)
 
 
-class Runner:
-    """Runs the example in a directory for temporary files that is nobody else's."""
-
-    def __init__(self, directory):
-        self.directory = directory
-
-    def start(self, *arguments, example=EXAMPLE):
-        """In a session of its own, without a terminal."""
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
-        environment |= {"PAWL": str(program()), "TMPDIR": str(self.directory)}
-        return subprocess.Popen(
-            [str(example / "run"), *map(str, arguments)], env=environment,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True, start_new_session=True)
-
-    def run(self, *arguments, **options):
-        process = self.start(*arguments, **options)
-        out, err = process.communicate(timeout=240)
-        return process.returncode, out, err
-
-    def processes(self):
-        """The command lines that name the directory, or something in it."""
-        found = []
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                words = path.read_bytes().decode("utf-8", "replace").split("\0")
-            except OSError:
-                continue
-            if any(str(self.directory) in word for word in words):
-                found.append(" ".join(words))
-        return found
-
-
 @pytest.fixture
 def runner():
-    directory = make_directory("pawl-example-", durable=False)
-    yield Runner(directory)
-    shutil.rmtree(directory, ignore_errors=True)
+    example = Runner("image-batch")
+    yield example
+    example.remove()
 
 
 STARTING = "starting a private PostgreSQL"
 WORKING = "jobs "
-
-
-def wait_for(process, beginning):
-    """Read what the example tells until a line that begins so."""
-    for line in process.stderr:
-        if line.startswith(beginning):
-            return
-    raise AssertionError(f"the example ended without a line {beginning!r}")
 
 
 def test_two_runs_agree_and_each_takes_over(runner):
@@ -96,20 +49,8 @@ def test_two_runs_agree_and_each_takes_over(runner):
         assert "\033" not in out + err and "\r" not in err
         assert f"jobs {PICTURES}/{PICTURES}" in err
         digests.add(last["digest"])
-        assert runner.processes() == [] and list(runner.directory.iterdir()) == []
+        assert runner.left_over() == []
     assert len(digests) == 1
-
-
-def copy_example(tmp_path, old, new):
-    """The example with one change in its handler."""
-    shutil.copytree(REPO / "examples", tmp_path / "examples")
-    copied = tmp_path / "examples" / "image-batch"
-    handler = copied / "measure"
-    text = handler.read_text(encoding="utf-8")
-    assert old in text
-    handler.write_text(text.replace(old, new), encoding="utf-8")
-    tmp_path.chmod(0o755)
-    return copied
 
 
 @pytest.mark.parametrize("old, new, complaint", [
@@ -120,12 +61,12 @@ def copy_example(tmp_path, old, new):
 ])
 def test_a_wrong_result_fails(runner, tmp_path, old, new, complaint):
     """The checking is real: a handler that lies about one thing is found out."""
-    copied = copy_example(tmp_path, old, new)
+    copied = runner.copy(tmp_path, "measure", old, new)
     code, out, err = runner.run("--pictures", 60, example=copied)
     assert code == 1
     assert complaint in err.partition("\nfailed: ")[2]
     assert '"digest"' not in out
-    assert runner.processes() == [] and list(runner.directory.iterdir()) == []
+    assert runner.left_over() == []
 
 
 @pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -139,7 +80,7 @@ def test_a_signal_ends_all_that_was_started(runner, number, code, when):
     finally:
         process.kill()
     assert process.returncode == code
-    assert runner.processes() == [] and list(runner.directory.iterdir()) == []
+    assert runner.left_over() == []
 
 
 def test_sigkill_of_the_example_ends_its_children(runner):
