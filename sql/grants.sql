@@ -17,14 +17,16 @@ GRANT SELECT ON pawl.migration TO pawl_producer, pawl_worker, pawl_reader;
 
 -- a producer pushes, and may call off what was pushed
 GRANT EXECUTE ON FUNCTION pawl.push, pawl.push_many(jsonb),
-	pawl.push_many(text, jsonb[], text, int, timestamptz, int, interval, jsonb),
+	pawl.push_many(text, jsonb[], text, int, timestamptz, int, interval, jsonb,
+		text[], text),
 	pawl.cancel, pawl.cancel_many, pawl.retry, pawl.retry_many,
 	pawl.queue_pause, pawl.queue_resume
 	TO pawl_producer;
 
 -- a worker claims and settles; its handlers push further jobs
 GRANT EXECUTE ON FUNCTION pawl.push, pawl.push_many(jsonb),
-	pawl.push_many(text, jsonb[], text, int, timestamptz, int, interval, jsonb),
+	pawl.push_many(text, jsonb[], text, int, timestamptz, int, interval, jsonb,
+		text[], text),
 	pawl.worker_start, pawl.heartbeat, pawl.worker_stop, pawl.claim, pawl.held,
 	pawl.suspects_waiting, pawl.complete, pawl.complete_many, pawl.fail, pawl.fail_many,
 	pawl.snooze, pawl.snooze_many, pawl.release, pawl.release_many, pawl.fence, pawl.log,

@@ -12,8 +12,8 @@
 -- description is missing.
 -- Errors: PW002 when the lease is over; 22023.
 -- Locks: the worker's row FOR KEY SHARE with its lease checked; then up to n rows of
--- ready, SKIP LOCKED.
--- Index: ready_walk, ready_suspect; job by primary key in the partitions between the
+-- ready, SKIP LOCKED; deletes the unique keys of those that are free from the start on.
+-- Index: ready_walk, ready_suspect; unique_key by job; job by primary key in the partitions between the
 -- smallest and the largest id (OFFSET 0 makes it a lookup for each job).  The settings
 -- pin these plans, whatever the statistics say.
 -- Rows are deleted by ctid: they are locked, and are never updated.
@@ -91,14 +91,23 @@ BEGIN
 		WHERE r.ctid = ANY (ARRAY(SELECT t.ctid FROM taken t
 			UNION ALL SELECT s.ctid FROM suspect s))
 		RETURNING r.*
+	), freed AS (
+		-- one row for each job that was taken
+		DELETE FROM pawl.unique_key u
+		WHERE u.ctid = ANY (ARRAY(
+			SELECT k.ctid FROM gone g, LATERAL (
+				SELECT u.ctid FROM pawl.unique_key u
+				WHERE u.shard = 0 AND u.job_id = g.job_id AND u.until_start OFFSET 0) k
+			WHERE g.keyed))
 	), numbered AS MATERIALIZED (
 		SELECT g.*, nextval('pawl.fence') AS fence
 		FROM (SELECT * FROM gone
 			ORDER BY array_position(queues, gone.queue), gone.priority, gone.pos) g
 	), claimed AS (
 		INSERT INTO pawl.running
-			(job_id, fence, started_at, worker, attempt, failures, crashes)
-		SELECT c.job_id, c.fence, stamp, claim.worker, c.attempt + 1, c.failures, c.crashes
+			(job_id, fence, started_at, worker, attempt, failures, crashes, keyed)
+		SELECT c.job_id, c.fence, stamp, claim.worker, c.attempt + 1, c.failures, c.crashes,
+			c.keyed
 		FROM numbered c
 	)
 	SELECT EXISTS (SELECT FROM leased), array_agg(c.job_id), array_agg(c.fence),

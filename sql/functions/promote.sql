@@ -31,8 +31,9 @@ BEGIN
 			FOR UPDATE SKIP LOCKED))
 		RETURNING s.*
 	)
-	INSERT INTO pawl.ready (job_id, attempt, failures, crashes, priority, queue, kind)
-	SELECT g.job_id, g.attempt, g.failures, g.crashes, g.priority, g.queue, g.kind
+	INSERT INTO pawl.ready (job_id, attempt, failures, crashes, priority, keyed, queue,
+		kind)
+	SELECT g.job_id, g.attempt, g.failures, g.crashes, g.priority, g.keyed, g.queue, g.kind
 	FROM (SELECT * FROM gone ORDER BY gone.due, gone.job_id) g;
 	GET DIAGNOSTICS moved = ROW_COUNT;
 	RETURN moved;

@@ -1,12 +1,16 @@
 -- push: enqueue one job; belongs to the caller's transaction
 --
 -- Parameters: kind names the handler (1 to 255 bytes); args is what it is handed (at
--- most 1 MiB); queue; priority 0 (claimed first) to 9; run_at: not before; max_attempts
--- (NULL: 20); timeout of an attempt, 1 ms to 100 years (NULL: 15 min, 0: none); meta is
--- handed to the handler beside args.
--- Returns: the job's id.
--- Errors: 22023 for an argument out of its range.
--- Locks: none but those of an insert; waits for nobody.
+-- most 1 MiB); queue; priority 0 (claimed first) to 9; run_at: not before; unique_key (1
+-- to 255 bytes): while a job with that key is live no other is made; unique_until: the
+-- key is free again at the job's end, or from its first start on; max_attempts (NULL:
+-- 20); timeout of an attempt, 1 ms to 100 years (NULL: 15 min, 0: none); meta is handed
+-- to the handler beside args.
+-- Returns: the job's id; that of the live job, if the key has one, and nothing is changed.
+-- Errors: 22023 for an argument out of its range; with a key also 55P03 when another
+-- transaction has kept it undecided for 5 s, and 40001 in REPEATABLE READ and
+-- SERIALIZABLE when another transaction has just taken it.
+-- Locks: none but those of inserts, and waits for nobody, but for what take_key does.
 -- The job is inserted first, so that pos is drawn after the transaction has its xid.
 CREATE OR REPLACE FUNCTION pawl.push(
 	kind text,
@@ -14,6 +18,8 @@ CREATE OR REPLACE FUNCTION pawl.push(
 	queue text DEFAULT 'default',
 	priority int DEFAULT 5,
 	run_at timestamptz DEFAULT NULL,
+	unique_key text DEFAULT NULL,
+	unique_until text DEFAULT 'end',
 	max_attempts int DEFAULT NULL,
 	timeout interval DEFAULT NULL,
 	meta jsonb DEFAULT NULL)
@@ -24,22 +30,37 @@ AS $$
 #variable_conflict use_variable
 DECLARE
 	id bigint;
-	stamp timestamptz := clock_timestamp();
+	taken boolean;
+	until_start boolean;
+	stamp timestamptz;
 BEGIN
 	args := coalesce(args, '{}');
 	queue := coalesce(queue, 'default');
 	priority := coalesce(priority, 5);
-	PERFORM pawl.check_job(kind, args, queue, priority, max_attempts, timeout, meta);
-	id := nextval('pawl.job_id');
-	INSERT INTO pawl.job
-		(id, pushed_at, run_at, timeout, max_attempts, priority, queue, kind, args, meta)
-	VALUES (id, stamp, run_at, timeout, max_attempts, priority, queue, kind, args, meta);
-	IF run_at > stamp THEN
-		INSERT INTO pawl.scheduled (job_id, due, priority, queue, kind)
-		VALUES (id, run_at, priority, queue, kind);
+	PERFORM pawl.check_job(kind, args, queue, priority, unique_key, unique_until,
+		max_attempts, timeout, meta);
+	IF unique_key IS NULL THEN
+		id := nextval('pawl.job_id');
 	ELSE
-		INSERT INTO pawl.ready (job_id, priority, queue, kind)
-		VALUES (id, priority, queue, kind);
+		until_start := coalesce(unique_until = 'start', false);
+		SELECT k.job, k.taken INTO id, taken
+		FROM pawl.take_key(unique_key, until_start, NULL,
+			current_setting('lock_timeout')::interval) k;
+		IF NOT taken THEN
+			RETURN id;
+		END IF;
+	END IF;
+	stamp := clock_timestamp();
+	INSERT INTO pawl.job (id, pushed_at, run_at, timeout, max_attempts, priority,
+		until_start, queue, kind, args, meta, unique_key)
+	VALUES (id, stamp, run_at, timeout, max_attempts, priority,
+		until_start, queue, kind, args, meta, unique_key);
+	IF run_at > stamp THEN
+		INSERT INTO pawl.scheduled (job_id, due, priority, keyed, queue, kind)
+		VALUES (id, run_at, priority, unique_key IS NOT NULL, queue, kind);
+	ELSE
+		INSERT INTO pawl.ready (job_id, priority, keyed, queue, kind)
+		VALUES (id, priority, unique_key IS NOT NULL, queue, kind);
 	END IF;
 	RETURN id;
 END

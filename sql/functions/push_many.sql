@@ -2,12 +2,15 @@
 --
 -- Two forms.  push_many(jobs): a JSON array of objects whose members are named as
 -- push's parameters, any mix; an unknown member is refused.  push_many(kind, args[],
--- ...): the fast path for many jobs that differ in their args alone.
+-- ...): the fast path for many jobs that differ in their args alone, and in unique_keys:
+-- one a job (NULL: none).
 -- Returns: (ordinal from 1, job, created) in the order of the input; created is false
--- for a job that was there already.
+-- for a job that was there already, because its key had a live job or stands twice in
+-- the call.
 -- Errors: 22023 for an argument out of its range or a malformed member, naming the job
--- by its ordinal; nothing is pushed then.
--- Locks: none but those of inserts; waits for nobody.
+-- by its ordinal; nothing is pushed then.  With keys also 55P03 and 40001, as push.
+-- Locks: none but those of inserts, and waits for nobody, but for what take_keys does:
+-- keys are taken ascending bytewise, whatever their order in the call.
 -- The jobs are inserted first, so that positions are drawn after the transaction has its
 -- xid, and in the order of the input.
 CREATE OR REPLACE FUNCTION pawl.push_many(
@@ -18,7 +21,9 @@ CREATE OR REPLACE FUNCTION pawl.push_many(
 	run_at timestamptz DEFAULT NULL,
 	max_attempts int DEFAULT NULL,
 	timeout interval DEFAULT NULL,
-	meta jsonb DEFAULT NULL)
+	meta jsonb DEFAULT NULL,
+	unique_keys text[] DEFAULT NULL,
+	unique_until text DEFAULT 'end')
 RETURNS TABLE (ordinal int, job bigint, created boolean)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pawl, pg_temp
@@ -26,12 +31,15 @@ AS $$
 #variable_conflict use_variable
 DECLARE
 	ids bigint[];
+	made boolean[];
 	largest int;
-	stamp timestamptz := clock_timestamp();
+	until_start boolean;
+	stamp timestamptz;
 BEGIN
 	queue := coalesce(queue, 'default');
 	priority := coalesce(priority, 5);
-	PERFORM pawl.check_job(kind, '{}', queue, priority, max_attempts, timeout, meta);
+	PERFORM pawl.check_job(kind, '{}', queue, priority, NULL, unique_until, max_attempts,
+		timeout, meta);
 	SELECT max(octet_length(a::text)) INTO largest FROM unnest(args) a;
 	IF largest > 1048576 THEN
 		RAISE EXCEPTION 'args of a job has % bytes, more than the limit of 1048576', largest
@@ -41,21 +49,38 @@ BEGIN
 				WHERE octet_length(a::text) > 1048576)),
 			HINT = 'Store the data elsewhere and push a reference to it.';
 	END IF;
-	SELECT array_agg(nextval('pawl.job_id')) INTO ids
-	FROM generate_series(1, cardinality(args));
-	INSERT INTO pawl.job
-		(id, pushed_at, run_at, timeout, max_attempts, priority, queue, kind, args, meta)
-	SELECT u.id, stamp, run_at, timeout, max_attempts, priority, queue, kind,
-		coalesce(u.a, '{}'), meta
-	FROM unnest(ids, args) u (id, a);
-	IF run_at > stamp THEN
-		INSERT INTO pawl.scheduled (job_id, due, priority, queue, kind)
-		SELECT u.id, run_at, priority, queue, kind FROM unnest(ids) u (id);
+	IF unique_keys IS NULL THEN
+		SELECT array_agg(nextval('pawl.job_id')) INTO ids
+		FROM generate_series(1, cardinality(args));
 	ELSE
-		INSERT INTO pawl.ready (job_id, priority, queue, kind)
-		SELECT u.id, priority, queue, kind FROM unnest(ids) u (id);
+		PERFORM pawl.check_keys(unique_keys, cardinality(args));
+		until_start := coalesce(unique_until = 'start', false);
+		SELECT k.jobs, k.made INTO ids, made
+		FROM pawl.take_keys(unique_keys,
+			array_fill(until_start, ARRAY[cardinality(args)]),
+			current_setting('lock_timeout')::interval) k;
 	END IF;
-	RETURN QUERY SELECT u.o::int, u.id, true FROM unnest(ids) WITH ORDINALITY u (id, o);
+	stamp := clock_timestamp();
+	INSERT INTO pawl.job (id, pushed_at, run_at, timeout, max_attempts, priority,
+		until_start, queue, kind, args, meta, unique_key)
+	SELECT u.id, stamp, run_at, timeout, max_attempts, priority,
+		CASE WHEN u.key IS NOT NULL THEN until_start END, queue, kind,
+		coalesce(u.a, '{}'), meta, u.key
+	FROM unnest(ids, args, unique_keys, made) u (id, a, key, made)
+	WHERE u.made IS NOT FALSE;
+	IF run_at > stamp THEN
+		INSERT INTO pawl.scheduled (job_id, due, priority, keyed, queue, kind)
+		SELECT u.id, run_at, priority, u.key IS NOT NULL, queue, kind
+		FROM unnest(ids, unique_keys, made) u (id, key, made)
+		WHERE u.made IS NOT FALSE;
+	ELSE
+		INSERT INTO pawl.ready (job_id, priority, keyed, queue, kind)
+		SELECT u.id, priority, u.key IS NOT NULL, queue, kind
+		FROM unnest(ids, unique_keys, made) u (id, key, made)
+		WHERE u.made IS NOT FALSE;
+	END IF;
+	RETURN QUERY SELECT u.o::int, u.id, u.made IS NOT FALSE
+	FROM unnest(ids, made) WITH ORDINALITY u (id, made, o);
 END
 $$;
 
@@ -75,33 +100,48 @@ DECLARE
 	limits int[];
 	timeouts interval[];
 	metas jsonb[];
-	stamp timestamptz := clock_timestamp();
+	keys text[];
+	starts boolean[];
+	made boolean[];
+	stamp timestamptz;
 BEGIN
 	IF jobs IS NULL OR jsonb_typeof(jobs) <> 'array' THEN
 		RAISE EXCEPTION 'jobs must be a JSON array of objects' USING ERRCODE = '22023';
 	END IF;
 	SELECT array_agg(s.kind), array_agg(s.args), array_agg(s.queue), array_agg(s.priority),
 		array_agg(s.run_at), array_agg(s.max_attempts), array_agg(s.timeout),
-		array_agg(s.meta), array_agg(nextval('pawl.job_id'))
-	INTO kinds, argss, queue_names, priorities, run_ats, limits, timeouts, metas, ids
+		array_agg(s.meta), array_agg(s.unique_key), array_agg(s.unique_until = 'start')
+	INTO kinds, argss, queue_names, priorities, run_ats, limits, timeouts, metas, keys,
+		starts
 	FROM jsonb_array_elements(jobs) WITH ORDINALITY e (value, o),
 		LATERAL pawl.read_job(e.value, e.o) s;
-	INSERT INTO pawl.job
-		(id, pushed_at, run_at, timeout, max_attempts, priority, queue, kind, args, meta)
-	SELECT s.id, stamp, s.run_at, s.timeout, s.max_attempts, s.priority, s.queue, s.kind,
-		s.args, s.meta
-	FROM unnest(ids, run_ats, timeouts, limits, priorities, queue_names, kinds, argss, metas)
-		s (id, run_at, timeout, max_attempts, priority, queue, kind, args, meta);
-	INSERT INTO pawl.scheduled (job_id, due, priority, queue, kind)
-	SELECT s.id, s.run_at, s.priority, s.queue, s.kind
-	FROM unnest(ids, run_ats, priorities, queue_names, kinds)
-		s (id, run_at, priority, queue, kind)
-	WHERE s.run_at > stamp;
-	INSERT INTO pawl.ready (job_id, priority, queue, kind)
-	SELECT s.id, s.priority, s.queue, s.kind
-	FROM unnest(ids, run_ats, priorities, queue_names, kinds)
-		s (id, run_at, priority, queue, kind)
-	WHERE (s.run_at > stamp) IS NOT TRUE;
-	RETURN QUERY SELECT u.o::int, u.id, true FROM unnest(ids) WITH ORDINALITY u (id, o);
+	IF cardinality(array_remove(keys, NULL)) > 0 THEN
+		SELECT k.jobs, k.made INTO ids, made
+		FROM pawl.take_keys(keys, starts, current_setting('lock_timeout')::interval) k;
+	ELSE
+		SELECT array_agg(nextval('pawl.job_id')) INTO ids
+		FROM generate_series(1, cardinality(kinds));
+	END IF;
+	stamp := clock_timestamp();
+	INSERT INTO pawl.job (id, pushed_at, run_at, timeout, max_attempts, priority,
+		until_start, queue, kind, args, meta, unique_key)
+	SELECT s.id, stamp, s.run_at, s.timeout, s.max_attempts, s.priority,
+		CASE WHEN s.key IS NOT NULL THEN s.start END, s.queue, s.kind, s.args, s.meta, s.key
+	FROM unnest(ids, run_ats, timeouts, limits, priorities, queue_names, kinds, argss, metas,
+		keys, starts, made) s (id, run_at, timeout, max_attempts, priority, queue, kind,
+		args, meta, key, start, made)
+	WHERE s.made IS NOT FALSE;
+	INSERT INTO pawl.scheduled (job_id, due, priority, keyed, queue, kind)
+	SELECT s.id, s.run_at, s.priority, s.key IS NOT NULL, s.queue, s.kind
+	FROM unnest(ids, run_ats, priorities, queue_names, kinds, keys, made)
+		s (id, run_at, priority, queue, kind, key, made)
+	WHERE s.made IS NOT FALSE AND s.run_at > stamp;
+	INSERT INTO pawl.ready (job_id, priority, keyed, queue, kind)
+	SELECT s.id, s.priority, s.key IS NOT NULL, s.queue, s.kind
+	FROM unnest(ids, run_ats, priorities, queue_names, kinds, keys, made)
+		s (id, run_at, priority, queue, kind, key, made)
+	WHERE s.made IS NOT FALSE AND (s.run_at > stamp) IS NOT TRUE;
+	RETURN QUERY SELECT u.o::int, u.id, u.made IS NOT FALSE
+	FROM unnest(ids, made) WITH ORDINALITY u (id, made, o);
 END
 $$;

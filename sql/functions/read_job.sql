@@ -5,13 +5,15 @@
 -- Locks: none.
 CREATE OR REPLACE FUNCTION pawl.read_job(value jsonb, ordinal bigint,
 	OUT kind text, OUT args jsonb, OUT queue text, OUT priority int,
-	OUT run_at timestamptz, OUT max_attempts int, OUT timeout interval, OUT meta jsonb)
+	OUT run_at timestamptz, OUT unique_key text, OUT unique_until text,
+	OUT max_attempts int, OUT timeout interval, OUT meta jsonb)
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
 	wanted constant jsonb := '{"kind": "string", "args": null, "queue": "string",
-		"priority": "number", "run_at": "string", "max_attempts": "number",
-		"timeout": "string", "meta": null}';
+		"priority": "number", "run_at": "string", "unique_key": "string",
+		"unique_until": "string", "max_attempts": "number", "timeout": "string",
+		"meta": null}';
 	member text;
 BEGIN
 	IF jsonb_typeof(value) <> 'object' THEN
@@ -20,8 +22,8 @@ BEGIN
 	FOR member IN SELECT jsonb_object_keys(value) LOOP
 		IF NOT wanted ? member THEN
 			RAISE EXCEPTION 'unknown member "%"', member USING ERRCODE = '22023',
-				HINT = 'Members are kind, args, queue, priority, run_at, max_attempts, '
-					'timeout and meta.';
+				HINT = 'Members are kind, args, queue, priority, run_at, unique_key, '
+					'unique_until, max_attempts, timeout and meta.';
 		ELSIF jsonb_typeof(value -> member) NOT IN (wanted ->> member, 'null') THEN
 			RAISE EXCEPTION '"%" must be a %', member, wanted ->> member
 				USING ERRCODE = '22023';
@@ -32,10 +34,13 @@ BEGIN
 	queue := coalesce(value ->> 'queue', 'default');
 	priority := coalesce((value ->> 'priority')::int, 5);
 	run_at := (value ->> 'run_at')::timestamptz;
+	unique_key := value ->> 'unique_key';
+	unique_until := coalesce(value ->> 'unique_until', 'end');
 	max_attempts := (value ->> 'max_attempts')::int;
 	timeout := (value ->> 'timeout')::interval;
 	meta := nullif(value -> 'meta', 'null');
-	PERFORM pawl.check_job(kind, args, queue, priority, max_attempts, timeout, meta);
+	PERFORM pawl.check_job(kind, args, queue, priority, unique_key, unique_until,
+		max_attempts, timeout, meta);
 EXCEPTION WHEN data_exception THEN
 	DECLARE
 		because text;

@@ -5,9 +5,10 @@
 -- pawl.attempts.  A job that has just ended is not in the snapshot of the one statement
 -- that looks, so the look is repeated with a new one, with a short growing pause.
 -- Returns: the state that it was in: failed or cancelled.
--- Errors: PW004 for a job in any other state; P0002 for an unknown id; 55P03 when
--- somebody else has been retrying it for about a second; 25001 outside READ COMMITTED.
--- Locks: the row of outcome, SKIP LOCKED.
+-- Errors: PW003 when its unique key has another live job; PW004 for a job in any other
+-- state; P0002 for an unknown id; 55P03 when somebody else has been retrying it for about
+-- a second, or has kept its key undecided for 5 s; 25001 outside READ COMMITTED.
+-- Locks: as retry_round: the unique key, then the row of outcome, SKIP LOCKED.
 CREATE OR REPLACE FUNCTION pawl.retry(job bigint, run_at timestamptz DEFAULT NULL)
 RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER
@@ -15,15 +16,26 @@ SET search_path = pawl, pg_temp
 AS $$
 DECLARE
 	was text;
+	rival bigint;
 BEGIN
 	PERFORM pawl.check_isolation('retry');
 	FOR round IN 1..60 LOOP
-		SELECT r.was INTO was FROM pawl.retry_round(ARRAY[job], run_at) r;
-		IF FOUND THEN
+		SELECT r.was INTO was FROM pawl.retry_round(ARRAY[job], run_at,
+			current_setting('lock_timeout')::interval) r;
+		IF was = 'busy' THEN
+			RAISE EXCEPTION 'unique key of job % is being taken by another transaction', job
+				USING ERRCODE = '55P03', HINT = 'Try again when that transaction has ended.';
+		ELSIF FOUND THEN
 			RETURN was;
 		END IF;
 		was := pawl.state_of(job);
 		EXIT WHEN (was IN ('failed', 'cancelled')) IS NOT TRUE;
+		rival := pawl.rival_of(job);
+		IF rival IS NOT NULL THEN
+			RAISE EXCEPTION 'unique key of job % has a live job, %', job, rival
+				USING ERRCODE = 'PW003',
+				HINT = 'At most one job of a unique key is live; wait for its end.';
+		END IF;
 		PERFORM pg_sleep(least(0.001 * round, 0.02));
 	END LOOP;
 	IF was IS NULL THEN

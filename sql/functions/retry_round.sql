@@ -1,31 +1,46 @@
--- retry_round(jobs, run_at): take failed and cancelled jobs back to ready, or to
--- scheduled when run_at is to come
+-- retry_round(jobs, run_at, patience): take failed and cancelled jobs back to ready, or
+-- to scheduled when run_at is to come
 --
 -- The one statement that makes a terminal job live again.  What the outcome said is kept
--- in attempt; failures and crashes begin at 0; attempt counts on.
--- Returns: (job, was) of each job that was won.  Internal.
--- Locks: rows of outcome in the order of job ids, SKIP LOCKED.
+-- in attempt; failures and crashes begin at 0; attempt counts on.  A unique key is taken
+-- anew before, and given back if its job was not won after all; a job whose key has
+-- another live job is left out.
+-- Returns: (job, was) of each job that was won; or one job that was "busy": another
+-- transaction did not let go of its key within patience, and nothing was done.  Internal.
+-- Locks: as retake_keys; rows of outcome in the order of job ids, SKIP LOCKED; inserts
+-- into attempt, ready and scheduled; deletes what was inserted into unique_key.
 -- Index: primary keys, in the partitions between the smallest and the largest id alone.
-CREATE OR REPLACE FUNCTION pawl.retry_round(jobs bigint[], run_at timestamptz)
+CREATE OR REPLACE FUNCTION pawl.retry_round(jobs bigint[], run_at timestamptz,
+	patience interval)
 RETURNS TABLE (job bigint, was text)
 LANGUAGE plpgsql
 AS $$
+DECLARE
+	keys record;
+	won bigint[];
 BEGIN
-	RETURN QUERY EXECUTE
+	SELECT * INTO keys FROM pawl.retake_keys(jobs, patience);
+	IF keys.busy IS NOT NULL THEN
+		RETURN QUERY SELECT keys.busy, 'busy';
+		RETURN;
+	END IF;
+	FOR job, was IN EXECUTE
 		'WITH held AS MATERIALIZED (
 			SELECT o.job_id FROM pawl.outcome o
 			WHERE o.shard = 0 AND o.job_id = ANY ($1) AND o.job_id BETWEEN $2 AND $3
 				AND o.state <> ''succeeded''
 				AND EXISTS (SELECT FROM pawl.job j
-					WHERE j.shard = 0 AND j.id = o.job_id AND j.id BETWEEN $2 AND $3)
+					WHERE j.shard = 0 AND j.id = o.job_id AND j.id BETWEEN $2 AND $3
+						AND (j.unique_key IS NULL OR j.id = ANY ($6)))
 			ORDER BY o.job_id FOR UPDATE OF o SKIP LOCKED
 		), gone AS (
 			DELETE FROM pawl.outcome o USING held h
 			WHERE o.shard = 0 AND o.job_id = h.job_id AND o.job_id BETWEEN $2 AND $3
 			RETURNING o.*
 		), back AS MATERIALIZED (
-			SELECT g.*, j.queue, j.kind, j.priority
-			FROM gone g, LATERAL (SELECT d.queue, d.kind, d.priority FROM pawl.job d
+			SELECT g.*, j.queue, j.kind, j.priority, j.keyed
+			FROM gone g, LATERAL (SELECT d.queue, d.kind, d.priority,
+					d.unique_key IS NOT NULL AS keyed FROM pawl.job d
 				WHERE d.shard = 0 AND d.id = g.job_id AND d.id BETWEEN $2 AND $3 OFFSET 0) j
 		), kept AS (
 			INSERT INTO pawl.attempt (job_id, fence, started_at, ended_at, worker, attempt,
@@ -34,16 +49,26 @@ BEGIN
 				''operator'', b.error, jsonb_build_object(''was'', b.state)
 			FROM back b
 		), due_now AS (
-			INSERT INTO pawl.ready (job_id, attempt, priority, queue, kind)
-			SELECT b.job_id, b.attempt, b.priority, b.queue, b.kind FROM back b
+			INSERT INTO pawl.ready (job_id, attempt, priority, keyed, queue, kind)
+			SELECT b.job_id, b.attempt, b.priority, b.keyed, b.queue, b.kind FROM back b
 			WHERE ($4 > $5) IS NOT TRUE
 		), due_later AS (
-			INSERT INTO pawl.scheduled (job_id, due, attempt, priority, queue, kind)
-			SELECT b.job_id, $4, b.attempt, b.priority, b.queue, b.kind FROM back b
+			INSERT INTO pawl.scheduled (job_id, due, attempt, priority, keyed, queue, kind)
+			SELECT b.job_id, $4, b.attempt, b.priority, b.keyed, b.queue, b.kind FROM back b
 			WHERE $4 > $5
 		)
 		SELECT b.job_id, b.state::text FROM back b'
 	USING jobs, (SELECT min(i) FROM unnest(jobs) i), (SELECT max(i) FROM unnest(jobs) i),
-		run_at, clock_timestamp();
+		run_at, clock_timestamp(), keys.kept
+	LOOP
+		won := won || job;
+		RETURN NEXT;
+	END LOOP;
+	IF keys.kept IS NOT NULL AND NOT keys.kept <@ coalesce(won, '{}') THEN
+		-- one row for each that was taken in vain; nobody else has seen them
+		DELETE FROM pawl.unique_key u
+		WHERE u.shard = 0 AND u.job_id = ANY (ARRAY(
+			SELECT k.id FROM unnest(keys.kept) k (id) WHERE k.id <> ALL (coalesce(won, '{}'))));
+	END IF;
 END
 $$;

@@ -15,8 +15,9 @@
 --   cancel    cancelled                                                       cancelled,
 --                                                                      if it was running
 -- Locks: rows of ready, scheduled, running in the order of job ids, all SKIP LOCKED: it
--- waits for nobody.
--- Index: primary keys.  Written with LATERAL, so that the plan is a loop over the given
+-- waits for nobody.  The unique key of a job that ends is deleted by the same statement;
+-- whoever has the live row is alone with it.
+-- Index: primary keys; unique_key by job.  Written with LATERAL, so that the plan is a loop over the given
 -- pairs whatever the statistics say.
 -- The description of a job is immutable, so it is read before the rows are locked; a
 -- completion does not need it.
@@ -72,22 +73,22 @@ BEGIN
 		DELETE FROM pawl.running r USING held h
 		WHERE r.ctid = h.row
 		RETURNING r.job_id, 'running' AS was, r.fence, r.worker, r.started_at, r.attempt,
-			r.failures, r.crashes, h.result, h.error, h.detail, h.category, h.delay, h.final,
-			h.kind, h.queue, h.priority, h.max_attempts
+			r.failures, r.crashes, r.keyed, h.result, h.error, h.detail, h.category, h.delay,
+			h.final, h.kind, h.queue, h.priority, h.max_attempts
 	), gone_ready AS (
 		DELETE FROM pawl.ready r
 		WHERE r.ctid = ANY (ARRAY(
 			SELECT c.ctid FROM pawl.ready c
 			WHERE c.shard = 0 AND c.job_id = ANY (anywhere)
 			ORDER BY c.job_id FOR UPDATE SKIP LOCKED))
-		RETURNING r.job_id, r.attempt
+		RETURNING r.job_id, r.attempt, r.keyed
 	), gone_scheduled AS (
 		DELETE FROM pawl.scheduled r
 		WHERE r.ctid = ANY (ARRAY(
 			SELECT c.ctid FROM pawl.scheduled c
 			WHERE c.shard = 0 AND c.job_id = ANY (anywhere)
 			ORDER BY c.job_id FOR UPDATE SKIP LOCKED))
-		RETURNING r.job_id, r.attempt
+		RETURNING r.job_id, r.attempt, r.keyed
 	), won AS MATERIALIZED (
 		SELECT g.*, CASE
 			WHEN verb = 'complete' THEN 'succeeded'
@@ -104,13 +105,23 @@ BEGIN
 				coalesce(g.delay, pawl.backoff(g.failures)))::float8, 0), longest)) AS due
 		FROM gone g
 		UNION ALL
-		SELECT r.job_id, 'ready', NULL, NULL, NULL, r.attempt, 0, 0::smallint, NULL,
-			errors[1], NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 'cancelled', NULL
+		SELECT r.job_id, 'ready', NULL, NULL, NULL, r.attempt, 0, 0::smallint,
+			r.keyed, NULL, errors[1], NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+			'cancelled', NULL
 		FROM gone_ready r
 		UNION ALL
-		SELECT r.job_id, 'scheduled', NULL, NULL, NULL, r.attempt, 0, 0::smallint, NULL,
-			errors[1], NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 'cancelled', NULL
+		SELECT r.job_id, 'scheduled', NULL, NULL, NULL, r.attempt, 0, 0::smallint,
+			r.keyed, NULL, errors[1], NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+			'cancelled', NULL
 		FROM gone_scheduled r
+	), freed AS (
+		-- one row for each job that ends
+		DELETE FROM pawl.unique_key u
+		WHERE u.ctid = ANY (ARRAY(
+			SELECT k.ctid FROM won w, LATERAL (
+				SELECT u.ctid FROM pawl.unique_key u
+				WHERE u.shard = 0 AND u.job_id = w.job_id OFFSET 0) k
+			WHERE w.keyed AND w.state IN ('succeeded', 'failed', 'cancelled')))
 	), attempted AS (
 		INSERT INTO pawl.attempt
 			(job_id, fence, started_at, ended_at, worker, attempt, category, error, detail)
@@ -121,15 +132,16 @@ BEGIN
 		FROM won w
 		WHERE verb IN ('fail', 'crash', 'cancel') AND w.was = 'running'
 	), back AS (
-		INSERT INTO pawl.ready (job_id, attempt, failures, crashes, priority, queue, kind)
+		INSERT INTO pawl.ready
+			(job_id, attempt, failures, crashes, priority, keyed, queue, kind)
 		SELECT w.job_id, w.attempt, w.failures, w.crashes + (verb = 'crash')::int,
-			w.priority, w.queue, w.kind
+			w.priority, w.keyed, w.queue, w.kind
 		FROM won w WHERE w.state = 'ready'
 	), later AS (
 		INSERT INTO pawl.scheduled
-			(job_id, due, attempt, failures, crashes, priority, queue, kind)
+			(job_id, due, attempt, failures, crashes, priority, keyed, queue, kind)
 		SELECT w.job_id, w.due, w.attempt, w.failures + (verb = 'fail')::int, w.crashes,
-			w.priority, w.queue, w.kind
+			w.priority, w.keyed, w.queue, w.kind
 		FROM won w WHERE w.state = 'scheduled'
 	), ended AS (
 		-- What follows a terminal state belongs here, in this statement.

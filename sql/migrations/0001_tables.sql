@@ -20,6 +20,7 @@ CREATE TYPE pawl.terminal_state AS ENUM ('succeeded', 'failed', 'cancelled');
 CREATE TYPE pawl.log_level AS ENUM ('debug', 'info', 'warn', 'error');
 
 -- What was pushed; immutable.  NULL in max_attempts and timeout means the default.
+-- until_start: whether the unique key is free from the first claim on; NULL without one.
 -- Partitions of ten million ids each are attached by pawl.extend_partitions.
 CREATE TABLE pawl.job (
 	id bigint NOT NULL,
@@ -29,15 +30,18 @@ CREATE TABLE pawl.job (
 	max_attempts int,
 	priority smallint NOT NULL,
 	shard smallint NOT NULL DEFAULT 0,
+	until_start boolean,
 	queue text COLLATE "C" NOT NULL,
 	kind text COLLATE "C" NOT NULL,
 	args jsonb NOT NULL,
 	meta jsonb,
+	unique_key text COLLATE "C",
 	PRIMARY KEY (id, shard)
 ) PARTITION BY RANGE (id);
 
 -- Due and unclaimed.  pos is drawn when the row is inserted, after its transaction has
--- an xid.
+-- an xid.  keyed, here and below: the job has or had a unique key; what has none costs
+-- no look at unique_key.
 CREATE TABLE pawl.ready (
 	job_id bigint NOT NULL,
 	pos bigint NOT NULL DEFAULT nextval('pawl.pos'),
@@ -46,6 +50,7 @@ CREATE TABLE pawl.ready (
 	crashes smallint NOT NULL DEFAULT 0,
 	priority smallint NOT NULL,
 	shard smallint NOT NULL DEFAULT 0,
+	keyed boolean NOT NULL DEFAULT false,
 	queue text COLLATE "C" NOT NULL,
 	kind text COLLATE "C" NOT NULL,
 	PRIMARY KEY (job_id, shard)
@@ -62,6 +67,7 @@ CREATE TABLE pawl.scheduled (
 	crashes smallint NOT NULL DEFAULT 0,
 	priority smallint NOT NULL,
 	shard smallint NOT NULL DEFAULT 0,
+	keyed boolean NOT NULL DEFAULT false,
 	queue text COLLATE "C" NOT NULL,
 	kind text COLLATE "C" NOT NULL,
 	PRIMARY KEY (job_id, shard)
@@ -78,7 +84,20 @@ CREATE TABLE pawl.running (
 	failures int NOT NULL,
 	crashes smallint NOT NULL,
 	shard smallint NOT NULL DEFAULT 0,
+	keyed boolean NOT NULL DEFAULT false,
 	PRIMARY KEY (job_id, shard)
+);
+
+-- The live job of each unique key.  A row is inserted before the live row of its job, and
+-- deleted by the statement that deletes that row, never by another: who holds the live
+-- row is alone with it.  until_start: free from the first claim on.
+CREATE TABLE pawl.unique_key (
+	job_id bigint NOT NULL,
+	shard smallint NOT NULL DEFAULT 0,
+	until_start boolean NOT NULL,
+	key text COLLATE "C" NOT NULL,
+	PRIMARY KEY (key, shard),
+	UNIQUE (job_id, shard)
 );
 
 -- Terminal.  Insert only; an operator's retry alone deletes.

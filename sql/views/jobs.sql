@@ -28,7 +28,9 @@ SELECT j.id,
 	CASE WHEN coalesce(j.timeout, interval '15 min') > interval '0'
 		THEN x.started_at + coalesce(j.timeout, interval '15 min') END AS deadline_at,
 	o.result,
-	o.error
+	o.error,
+	j.unique_key,
+	CASE j.until_start WHEN true THEN 'start' WHEN false THEN 'end' END AS unique_until
 FROM pawl.job j
 LEFT JOIN pawl.ready r ON r.job_id = j.id AND r.shard = j.shard
 LEFT JOIN pawl.scheduled s ON s.job_id = j.id AND s.shard = j.shard

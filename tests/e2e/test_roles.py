@@ -54,16 +54,24 @@ FUNCTIONS = {
     "cancel_round": NOBODY,
     "check_isolation": NOBODY,
     "check_job": NOBODY,
+    "check_keys": NOBODY,
     "check_pairs": NOBODY,
     "cut": NOBODY,
     "describe": NOBODY,
+    "find_keys": NOBODY,
+    "hold_jobs": NOBODY,
     "limit_setting": NOBODY,
     "queue_set_paused": NOBODY,
     "read_job": NOBODY,
     "refuse": NOBODY,
+    "retake_keys": NOBODY,
     "retry_round": NOBODY,
+    "rival_of": NOBODY,
     "settle": NOBODY,
     "state_of": NOBODY,
+    "take_at_once": NOBODY,
+    "take_key": NOBODY,
+    "take_keys": NOBODY,
 }
 
 # Tables and views; partitions are asked for like their parents.  Never more than SELECT.
@@ -77,7 +85,7 @@ READABLE = {
     **dict.fromkeys(
         ("job", "ready", "scheduled", "running", "outcome", "attempt", "worker"), NOBODY
     ),
-    **dict.fromkeys(("log", "queue", "upkeep"), NOBODY),
+    **dict.fromkeys(("log", "queue", "unique_key", "upkeep"), NOBODY),
 }
 
 SEQUENCES = {"job_id", "fence", "pos", "attempt_id", "log_id"}

@@ -11,6 +11,7 @@ BEGIN
 	DELETE FROM pawl.ready;
 	DELETE FROM pawl.scheduled;
 	DELETE FROM pawl.running;
+	DELETE FROM pawl.unique_key;
 	DELETE FROM pawl.outcome;
 	DELETE FROM pawl.attempt;
 	DELETE FROM pawl.worker;

@@ -1,0 +1,26 @@
+-- check_keys(keys, jobs): refuse unique keys that do not belong to so many jobs, or that
+-- no job may have, with 22023
+--
+-- Internal.
+-- Locks: none.
+CREATE OR REPLACE FUNCTION pawl.check_keys(keys text[], jobs int)
+RETURNS void
+LANGUAGE plpgsql IMMUTABLE
+AS $$
+DECLARE
+	wrong bigint;
+BEGIN
+	IF cardinality(keys) IS DISTINCT FROM jobs THEN
+		RAISE EXCEPTION 'args and unique_keys must have the same length'
+			USING ERRCODE = '22023', DETAIL = format('They have %s and %s elements.',
+				coalesce(jobs, 0), cardinality(keys));
+	END IF;
+	SELECT min(k.o) INTO wrong FROM unnest(keys) WITH ORDINALITY k (key, o)
+	WHERE octet_length(k.key) NOT BETWEEN 1 AND 255;
+	IF wrong IS NOT NULL THEN
+		RAISE EXCEPTION 'unique key of a job must have 1 to 255 bytes'
+			USING ERRCODE = '22023', DETAIL = format('Job %s of the call has %s.', wrong,
+				octet_length(keys[wrong]));
+	END IF;
+END
+$$;
