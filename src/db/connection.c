@@ -107,7 +107,9 @@ db_new(const char *conninfo, const char *role, const char *label, db **ret_db,
 		return error_memory(error);
 	made->conninfo = strdup(conninfo);
 	made->application_name = application_name(role, label);
-	if (made->conninfo == NULL || made->application_name == NULL)
+	made->watch_name = application_name("watch", label);
+	if (made->conninfo == NULL || made->application_name == NULL ||
+	    made->watch_name == NULL)
 	{
 		db_free(made);
 		return error_memory(error);
@@ -119,6 +121,8 @@ db_new(const char *conninfo, const char *role, const char *label, db **ret_db,
 static void
 close_connection(db *conn)
 {
+	PQfinish(conn->blocker.pg);
+	conn->blocker = (blocker){.pooled = conn->blocker.pooled};
 	PQfinish(conn->pg);
 	conn->pg = NULL;
 	conn->state = DB_CLOSED;
@@ -132,6 +136,7 @@ db_free(db *conn)
 	close_connection(conn);
 	for (int i = 0; i < conn->channel_count; i++)
 		free(conn->channels[i]);
+	free(conn->watch_name);
 	free(conn->application_name);
 	free(conn->conninfo);
 	free(conn);

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "db/blocker.h"
 #include "db/db.h"
 #include "db/doubt.h"
 
@@ -31,12 +32,15 @@ struct db
 {
 	char *conninfo;
 	char *application_name;
+	char *watch_name;        /* of the second connection; see db/blocker.h */
 	_Atomic uintptr_t owner; /* the thread that first used it; 0: none yet */
 
 	PGconn *pg;
 	db_state state;
 	db_limits limits; /* of the transaction in BEGUN and OPEN */
 	doubt_mark mark;  /* of that transaction; see db/doubt.h */
+
+	blocker blocker; /* who blocked the last call; see db/blocker.h */
 
 	char *channels[CHANNELS_MAX]; /* LISTENed to at each opening */
 	int channel_count;

@@ -117,6 +117,15 @@ PAWL_CHECK pawl_status db_commit(db_txn *txn, pawl_error *error);
 void db_rollback(db_txn *txn);
 #define auto_txn __attribute__((cleanup(db_rollback))) db_txn
 
+/*
+ * After a call that failed waiting for a lock (55P03): its error then names relation and
+ * holder, found while it waited (db/blocker.h).  This adds the key, for callers that
+ * know how to find it; any other error is left alone.  key as PostgreSQL writes it in
+ * its own details: "(aa, nt) = (CA1, CA2)".  The message then reads
+ *     could not get a lock on relation "t" within 5 s: key (aa, nt) = (CA1, CA2)
+ */
+void db_name_key(const db *conn, const char *key, pawl_error *error);
+
 /* ------------------------------------------------------------ results ------------ */
 
 int db_rows(const db_result *result);

@@ -36,7 +36,8 @@ const db_limits DB_LIMITS_DEFAULT = {
 	"SELECT pg_catalog.set_config('lock_timeout', '%d', true), "                       \
 	"pg_catalog.set_config('statement_timeout', '%d', true), "                         \
 	"pg_catalog.set_config('idle_in_transaction_session_timeout', '%d', true), "       \
-	"pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)"
+	"pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true), "              \
+	"pg_catalog.pg_backend_pid()"
 
 /* BEGIN, limits, the statement, the mark. */
 #define STEPS_MAX 4
@@ -138,6 +139,7 @@ compose(exchange *e, const db *conn, const char *sql, const db_params *params)
 		         conn->limits.statement_timeout_ms, conn->limits.idle_timeout_ms);
 		add_step(e, BEGIN_SQL, NULL);
 		add_step(e, e->limits, NULL);
+		e->steps[e->count - 1].tells_pid = true;
 	}
 	e->main = e->count;
 	if (sql != NULL)
@@ -163,6 +165,7 @@ judge(db *conn, const exchange *e, int64_t elapsed_ms, pawl_error *error)
 		if (wire_succeeded(result))
 			continue;
 		status = report_result(error, result, timed_out || i < e->main);
+		blocker_explain(conn, result, elapsed_ms, error);
 		if (i >= e->main || sqlstate == NULL || strcmp(sqlstate, "0A000") != 0)
 			return abandon(conn, result, status);
 		if (error != NULL)
@@ -184,7 +187,9 @@ round_trip(db *conn, const char *sql, const db_params *params, PGresult **ret_re
 
 	assert(conn->state == DB_BEGUN || conn->state == DB_OPEN);
 	compose(&e, conn, sql, params);
+	blocker_begin(conn);
 	status = wire_exchange(conn, e.steps, e.count, answer_deadline(conn), error);
+	blocker_end(conn);
 	if (status == PAWL_OK)
 	{
 		conn->state = DB_OPEN;
@@ -234,12 +239,17 @@ exec_script(db *conn, const char *sql, pawl_error *error)
 
 	started = clock_ms();
 	conn->mark.current = false;
+	blocker_begin(conn);
 	status = wire_script(conn, sql, answer_deadline(conn), &failed, error);
+	blocker_end(conn);
 	if (status == PAWL_OK && failed != NULL)
 	{
-		bool timed_out = clock_ms() - started >= conn->limits.statement_timeout_ms;
+		int64_t elapsed = clock_ms() - started;
+		bool timed_out = elapsed >= conn->limits.statement_timeout_ms;
 
-		status = abandon(conn, failed, report_result(error, failed, timed_out));
+		status = report_result(error, failed, timed_out);
+		blocker_explain(conn, failed, elapsed, error);
+		status = abandon(conn, failed, status);
 	}
 	PQclear(failed);
 	return status;
@@ -249,13 +259,16 @@ exec_script(db *conn, const char *sql, pawl_error *error)
 
 /* The server has answered COMMIT. */
 static pawl_status
-judge_commit(db *conn, const PGresult *result, pawl_error *error)
+judge_commit(db *conn, const PGresult *result, int64_t elapsed_ms, pawl_error *error)
 {
 	pawl_status status = PAWL_OK;
 
 	conn->state = DB_IDLE;
 	if (!wire_succeeded(result))
+	{
 		status = report_result(error, result, true);
+		blocker_explain(conn, result, elapsed_ms, error);
+	}
 	else if (strcmp(PQcmdStatus((PGresult *) (uintptr_t) result), "COMMIT") != 0)
 		status = error_set(error, PAWL_ERR_DATABASE,
 		                   "the transaction had failed and was rolled back");
@@ -269,6 +282,7 @@ txn_commit(db *conn, int64_t deadline_ms, pawl_error *error)
 {
 	wire_step step = {.sql = "COMMIT"};
 	pawl_status status = PAWL_OK;
+	int64_t started;
 
 	ASSERT_OWNER(conn);
 	assert(conn->state == DB_BEGUN || conn->state == DB_OPEN);
@@ -282,9 +296,12 @@ txn_commit(db *conn, int64_t deadline_ms, pawl_error *error)
 	if (status != PAWL_OK)
 		return status;
 
+	started = clock_ms();
+	blocker_begin(conn); /* deferred constraints may wait, too */
 	status = wire_exchange(conn, &step, 1, answer_deadline(conn), error);
+	blocker_end(conn);
 	if (status == PAWL_OK)
-		status = judge_commit(conn, step.result, error);
+		status = judge_commit(conn, step.result, clock_ms() - started, error);
 	wire_clear(&step, 1);
 	if (status == PAWL_ERR_CONNECTION)
 	{

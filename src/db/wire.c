@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "db/blocker.h"
 #include "db/params.h"
 #include "db/report.h"
 #include "db/wire.h"
@@ -40,39 +41,47 @@ wire_clear(wire_step *steps, size_t n)
 
 /* ---------------------------------------------------------------- reading ------- */
 
-/* Write what is left to write and wait for the server to say something. */
+/*
+ * Write what is left to write and wait for the server to say something.  The one place
+ * where a call waits; while it does, db/blocker.h may look who blocks it.
+ */
 static wire_state
-pump(PGconn *pg, int64_t deadline_ms)
+pump(db *conn, int64_t deadline_ms)
 {
-	int unsent = PQflush(pg);
-	struct pollfd fd = {.fd = PQsocket(pg), .events = POLLIN};
+	int unsent = PQflush(conn->pg);
+	struct pollfd fds[2] = {{.fd = PQsocket(conn->pg), .events = POLLIN}};
+	int64_t until_ms = deadline_ms;
 	int ready;
 
-	if (unsent < 0 || fd.fd < 0)
+	if (unsent < 0 || fds[0].fd < 0)
 		return WIRE_LOST;
 	if (unsent > 0)
-		fd.events |= POLLOUT;
-	ready = poll(&fd, 1, clock_poll_ms(deadline_ms));
+		fds[0].events |= POLLOUT;
+	blocker_prepare(conn, &fds[1], &until_ms);
+	ready = poll(fds, 2, clock_poll_ms(until_ms));
 	if (ready < 0)
 		return errno == EINTR ? WIRE_OK : WIRE_LOST;
-	if (ready == 0)
-		return clock_ms() >= deadline_ms ? WIRE_SILENT : WIRE_OK;
-	if ((fd.revents & ~POLLOUT) != 0 && PQconsumeInput(pg) != 1)
-		return WIRE_LOST;
+	if ((fds[0].revents & ~POLLOUT) != 0)
+		return PQconsumeInput(conn->pg) == 1 ? WIRE_OK : WIRE_LOST;
+	if (fds[0].revents != 0)
+		return WIRE_OK;
+	if (clock_ms() >= deadline_ms)
+		return WIRE_SILENT;
+	blocker_advance(conn, fds[1].revents);
 	return WIRE_OK;
 }
 
 static wire_state
-next_result(PGconn *pg, int64_t deadline_ms, PGresult **ret_result)
+next_result(db *conn, int64_t deadline_ms, PGresult **ret_result)
 {
-	while (PQisBusy(pg))
+	while (PQisBusy(conn->pg))
 	{
-		wire_state state = pump(pg, deadline_ms);
+		wire_state state = pump(conn, deadline_ms);
 
 		if (state != WIRE_OK)
 			return state;
 	}
-	*ret_result = PQgetResult(pg);
+	*ret_result = PQgetResult(conn->pg);
 	return WIRE_OK;
 }
 
@@ -81,12 +90,12 @@ next_result(PGconn *pg, int64_t deadline_ms, PGresult **ret_result)
  * that has broken ends the list early: what came before it is kept too.
  */
 static wire_state
-read_statement(PGconn *pg, int64_t deadline_ms, PGresult **ret_first)
+read_statement(db *conn, int64_t deadline_ms, PGresult **ret_first)
 {
 	for (;;)
 	{
 		PGresult *result = NULL;
-		wire_state state = next_result(pg, deadline_ms, &result);
+		wire_state state = next_result(conn, deadline_ms, &result);
 
 		if (state != WIRE_OK)
 			return state;
@@ -94,7 +103,7 @@ read_statement(PGconn *pg, int64_t deadline_ms, PGresult **ret_first)
 			*ret_first = result;
 		else
 			PQclear(result);
-		if (PQstatus(pg) == CONNECTION_BAD)
+		if (PQstatus(conn->pg) == CONNECTION_BAD)
 			return WIRE_LOST;
 		if (result == NULL)
 			return *ret_first != NULL ? WIRE_OK : WIRE_LOST;
@@ -102,10 +111,10 @@ read_statement(PGconn *pg, int64_t deadline_ms, PGresult **ret_first)
 }
 
 static wire_state
-read_sync(PGconn *pg, int64_t deadline_ms)
+read_sync(db *conn, int64_t deadline_ms)
 {
 	PGresult *result = NULL;
-	wire_state state = next_result(pg, deadline_ms, &result);
+	wire_state state = next_result(conn, deadline_ms, &result);
 	ExecStatusType status = PQresultStatus(result);
 
 	PQclear(result);
@@ -155,6 +164,8 @@ send_step(db *conn, const wire_step *step, pawl_error *error)
 	}
 	if (PQsendQueryParams(conn->pg, step->sql, count, NULL, values, NULL, NULL, 0) != 1)
 		return give_up(conn, WIRE_LOST, NULL, 0, error);
+	if (step->tells_pid && blocker_wants_pid(conn) && PQsendFlushRequest(conn->pg) != 1)
+		return give_up(conn, WIRE_LOST, NULL, 0, error);
 	return PAWL_OK;
 }
 
@@ -177,9 +188,13 @@ wire_exchange(db *conn, wire_step *steps, size_t n, int64_t deadline_ms,
 		return give_up(conn, WIRE_LOST, steps, n, error);
 
 	for (size_t i = 0; i < n && state == WIRE_OK; i++)
-		state = read_statement(conn->pg, deadline_ms, &steps[i].result);
+	{
+		state = read_statement(conn, deadline_ms, &steps[i].result);
+		if (steps[i].tells_pid && PQntuples(steps[i].result) == 1)
+			blocker_note_pid(conn, steps[i].result);
+	}
 	if (state == WIRE_OK)
-		state = read_sync(conn->pg, deadline_ms);
+		state = read_sync(conn, deadline_ms);
 	if (state != WIRE_OK)
 		return give_up(conn, state, steps, n, error);
 	connection_drain(conn);
@@ -190,22 +205,22 @@ wire_exchange(db *conn, wire_step *steps, size_t n, int64_t deadline_ms,
 
 /* Read to the end; keep the first result that is an error. */
 static wire_state
-read_script(PGconn *pg, int64_t deadline_ms, PGresult **ret_failed)
+read_script(db *conn, int64_t deadline_ms, PGresult **ret_failed)
 {
 	for (;;)
 	{
 		PGresult *result = NULL;
-		wire_state state = next_result(pg, deadline_ms, &result);
+		wire_state state = next_result(conn, deadline_ms, &result);
 
 		if (state != WIRE_OK)
 			return state;
 		if (result == NULL)
-			return PQstatus(pg) == CONNECTION_OK ? WIRE_OK : WIRE_LOST;
+			return PQstatus(conn->pg) == CONNECTION_OK ? WIRE_OK : WIRE_LOST;
 		if (!wire_succeeded(result) && *ret_failed == NULL)
 			*ret_failed = result;
 		else
 			PQclear(result);
-		if (PQstatus(pg) == CONNECTION_BAD)
+		if (PQstatus(conn->pg) == CONNECTION_BAD)
 			return WIRE_LOST;
 	}
 }
@@ -220,7 +235,7 @@ wire_script(db *conn, const char *sql, int64_t deadline_ms, PGresult **ret_faile
 	assert(conn->pg != NULL);
 	if (PQexitPipelineMode(conn->pg) != 1 || PQsendQuery(conn->pg, sql) != 1)
 		return give_up(conn, WIRE_LOST, NULL, 0, error);
-	state = read_script(conn->pg, deadline_ms, &last.result);
+	state = read_script(conn, deadline_ms, &last.result);
 	if (state == WIRE_OK && PQenterPipelineMode(conn->pg) != 1)
 		state = WIRE_LOST;
 	if (state != WIRE_OK)

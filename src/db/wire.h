@@ -17,6 +17,7 @@ typedef struct wire_step
 {
 	const char *sql;
 	const db_params *params;
+	bool tells_pid; /* its last column is the backend's pid; see db/blocker.h */
 	PGresult *result;
 } wire_step;
 

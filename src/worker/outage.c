@@ -31,14 +31,16 @@ outage_failed(outage *o, pawl_status status, const pawl_error *error)
 {
 	bool lost = status == PAWL_ERR_CONNECT || status == PAWL_ERR_CONNECTION ||
 	            status == PAWL_ERR_UNKNOWN;
+	bool waited = strcmp(error->sqlstate, "55P03") == 0 && error->detail[0] != '\0';
 	int64_t now_ms = clock_ms();
 	int64_t pause_ms = random_jitter(o->pause_ms, 25);
 
 	if (!o->lasting || (lost && !o->lost) || now_ms - o->told_ms >= OUTAGE_TELL_MS)
 	{
-		worker_notice(o->worker, PAWL_WARN, "%s: %s%s%s%s%s", o->role, error->message,
-		              error->sqlstate[0] != '\0' ? " (" : "", error->sqlstate,
-		              error->sqlstate[0] != '\0' ? ")" : "",
+		worker_notice(o->worker, PAWL_WARN, "%s: %s%s%s%s%s%s%s", o->role,
+		              error->message, error->sqlstate[0] != '\0' ? " (" : "",
+		              error->sqlstate, error->sqlstate[0] != '\0' ? ")" : "",
+		              waited ? ": " : "", waited ? error->detail : "",
 		              lost ? "; trying again" : "");
 		o->told_ms = now_ms;
 	}

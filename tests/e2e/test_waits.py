@@ -1,0 +1,292 @@
+"""A wait for a lock ends, and says for whom it was.
+
+The bug: "canceling statement due to lock timeout", and nobody knows any more who held
+the lock, for how long, and what it was about (report 000).
+"""
+
+import re
+import time
+
+import psycopg
+import pytest
+from harness.calls import Call, run
+from harness.pooler import Pooler
+from harness.program import Worker
+from harness.proxy import SILENCE, Proxy
+from harness.wait import wait_until
+
+UPDATE = "UPDATE public.pairs SET n = n + 1 WHERE aa = 'CA1' AND nt = 'CA2'"
+INSERT = "INSERT INTO public.pairs VALUES ('CA3', 'CA4') ON CONFLICT DO NOTHING"
+WATCHES = ("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+           " AND application_name LIKE 'pawl watch%'")
+
+
+@pytest.fixture
+def pairs(db):
+    """The database with a table of the user's own."""
+    db.execute("CREATE TABLE pairs (aa text, nt text, n int DEFAULT 0, PRIMARY KEY (aa, nt))")
+    db.execute("INSERT INTO pairs VALUES ('CA1', 'CA2')")
+    db.execute("GRANT ALL ON pairs TO PUBLIC")
+    return db
+
+
+class Holder:
+    """A session that holds what it has locked; a context manager that rolls back."""
+
+    def __init__(self, database, *statements, name="report", user="postgres"):
+        self.connection = database.connect(user, autocommit=False, application_name=name)
+        for statement in statements:
+            self.connection.execute(statement)
+        self.pid = self.connection.info.backend_pid
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.connection.close()
+
+
+def wait_blocked(database, n=1):
+    """Until n sessions wait for a lock."""
+    wait_until(lambda: database.value(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND wait_event_type = 'Lock'") == n, 10, f"{n} sessions to wait for a lock")
+
+
+def blocked_call(database, sql, *holding, name="report", user="postgres", holder="postgres",
+                 lock_ms=2000, **options):
+    """The answer of a call that the holder keeps waiting until its lock_timeout, and the
+    holder's pid; the holder is unharmed, and its transaction can still commit."""
+    with Holder(database, *holding, name=name, user=holder) as other:
+        answer = run(database, sql, lock_ms=lock_ms, user=user, **options).answer()
+        other.connection.execute("SELECT 1")
+        other.connection.commit()
+        return answer, other.pid
+
+
+def test_row_lock_names_relation_and_holder(pairs):
+    """A row that is being updated: relation, and the holder's pid, name, state, age."""
+    answer, pid = blocked_call(pairs, UPDATE, UPDATE)
+    assert answer.sqlstate == "55P03" and answer.status == "PAWL_ERR_TRANSIENT"
+    assert re.fullmatch(r'could not get a lock on relation "pairs" within 2(\.\d)? s',
+                        answer.message)
+    assert re.fullmatch(rf'Process {pid} \("report", idle in transaction for [01] s\) holds it\.',
+                        answer.detail)
+    assert pairs.value("SELECT n FROM pairs") == 1, "the holder's write"
+
+
+def test_unique_key_names_the_key(pairs):
+    """An insert of a key that another transaction has inserted; the caller knows the key."""
+    answer, pid = blocked_call(pairs, INSERT, INSERT, key="(aa, nt) = (CA3, CA4)")
+    assert re.fullmatch(r'could not get a lock on relation "pairs" within 2(\.\d)? s:'
+                        r' key \(aa, nt\) = \(CA3, CA4\)', answer.message)
+    assert answer.detail.startswith(f'Process {pid} ("report", idle in transaction for ')
+
+
+def test_table_lock(pairs):
+    answer, pid = blocked_call(pairs, UPDATE, "LOCK TABLE pairs")
+    assert answer.message.startswith('could not get a lock on relation "pairs" within 2')
+    assert answer.detail.startswith(f'Process {pid} ("report", idle in transaction for ')
+
+
+def test_chain(pairs):
+    """The first in the queue waits itself: who does not is named."""
+    with Holder(pairs, UPDATE) as holder:
+        with run(pairs, UPDATE, lock_ms=20000) as first:
+            wait_blocked(pairs)
+            answer = run(pairs, UPDATE, lock_ms=2000).answer()
+            assert first.waiting()
+            holder.connection.commit()
+            assert first.answer().status == "PAWL_OK"
+    assert re.fullmatch(rf'Process \d+ holds it or is before it, and waits for process '
+                        rf'{holder.pid} \("report", idle in transaction for .*\)\.',
+                        answer.detail), answer.detail
+
+
+def test_prepared_transaction(base_cluster):
+    """No session holds it (pid 0): the transaction's name is told."""
+    own = base_cluster.copy(durable=False, settings={"max_prepared_transactions": "4"}).start()
+    try:
+        db = own.new_database()
+        db.execute("CREATE TABLE pairs (n int)")
+        for statement, relation in (("UPDATE public.pairs SET n = 2", "pairs"),
+                                    ("LOCK TABLE public.pairs", "pairs")):
+            db.execute("TRUNCATE pairs")
+            db.execute("INSERT INTO pairs VALUES (1)")
+            with Holder(db, statement) as holder:
+                holder.connection.execute("PREPARE TRANSACTION 'nightly'")
+            answer = run(db, "UPDATE public.pairs SET n = 3", lock_ms=1000).answer()
+            assert answer.message.startswith(f'could not get a lock on relation "{relation}"')
+            assert re.fullmatch(r'Prepared transaction "nightly" \(of role "postgres", \d+ s old\)'
+                                r' holds it\.', answer.detail), answer.detail
+            db.execute("ROLLBACK PREPARED 'nightly'")
+    finally:
+        own.remove()
+
+
+@pytest.fixture
+def stranger(cluster):
+    cluster.database("postgres").execute("CREATE ROLE stranger LOGIN")
+    yield "stranger"
+    cluster.database("postgres").execute("DROP ROLE stranger")
+
+
+def test_session_of_another_role(pairs, stranger):
+    """What another role's session does may not be seen: then that is said."""
+    answer, pid = blocked_call(pairs, UPDATE, UPDATE, user=stranger)
+    assert answer.detail == (f'Process {pid} ("report", a session of another role, "postgres")'
+                             ' holds it.')
+
+
+def test_names_from_a_hostile_session(pairs):
+    """A name of 63 bytes with quotes in it is no trouble."""
+    name = 'a"%s' + "x" * 59
+    answer, _ = blocked_call(pairs, UPDATE, UPDATE, name=name)
+    assert f'("{name}", idle in transaction' in answer.detail
+
+
+def test_statement_timeout(pairs):
+    """Our own statement_timeout ends the wait first."""
+    answer, pid = blocked_call(pairs, UPDATE, UPDATE, lock_ms=3000, statement_ms=2000)
+    assert answer.sqlstate == "57014" and answer.status == "PAWL_ERR_TRANSIENT"
+    assert answer.detail.startswith(
+        f'It waited for a lock on relation "pairs". Process {pid} ("report", idle in ')
+
+
+def test_script_and_second_statement(pairs):
+    """Every way into the server: a later statement of a transaction, a script."""
+    for verb, words in (("steps", ["SELECT 1", UPDATE]), ("script", [f"SELECT 1; {UPDATE}"])):
+        with Holder(pairs, UPDATE) as holder:
+            with Call(verb, pairs.conninfo(), 2000, 30000, *words) as call:
+                answer = call.answer()
+        assert answer.detail.startswith(f'Process {holder.pid} ("report"'), (verb, answer)
+
+
+def test_commit_that_waits(pairs):
+    """A deferred constraint waits while COMMIT runs."""
+    pairs.execute("CREATE TABLE late (n int UNIQUE DEFERRABLE INITIALLY DEFERRED)")
+    with Holder(pairs, "INSERT INTO late VALUES (1)") as holder:
+        answer = run(pairs, "INSERT INTO public.late VALUES (1)", lock_ms=2000).answer()
+    assert answer.sqlstate == "55P03", answer
+    assert answer.detail.startswith(f'Process {holder.pid} ("report"'), answer
+
+
+def test_holder_that_commits_in_time(pairs):
+    """No error, and nothing is left of the second connection."""
+    with Holder(pairs, UPDATE) as holder:
+        with run(pairs, UPDATE, lock_ms=8000) as call:
+            wait_until(lambda: pairs.value(WATCHES), 10, "a look")
+            holder.connection.commit()
+            assert call.answer().status == "PAWL_OK"
+    assert pairs.value("SELECT n FROM pairs") == 2
+    wait_until(lambda: not pairs.value(WATCHES), 5, "the look's session to end")
+
+
+@pytest.mark.parametrize("message", [0, 1])
+def test_answer_is_not_held_up_by_a_look(pairs, message):
+    """The bug: the look is made instead of waiting, so that the answer lies unread until
+    the look is over.  Here each look hangs; the answer is read at once.  (The fastest of
+    three: a look that holds up takes half a second each time.)"""
+    delays = []
+    with Proxy(pairs) as proxy:
+        for _ in range(3):
+            look = proxy.fault(SILENCE, lambda m: (m.application.startswith("pawl watch")
+                                                   and m.number == message))
+            with Holder(pairs, UPDATE) as holder:
+                with run(pairs, UPDATE, lock_ms=8000, conninfo=through(proxy, pairs)) as call:
+                    assert look.struck.wait(10), "no look"
+                    holder.connection.commit()
+                    start = time.monotonic()
+                    assert call.answer().status == "PAWL_OK"
+                    delays.append(time.monotonic() - start)
+    assert min(delays) < 0.3, delays
+
+
+def through(proxy, database):
+    return f"{database.conninfo()} host='{proxy.directory}' port='5432'"
+
+
+def test_look_that_hangs(pairs):
+    """Looks that never get an answer: each is given up, the call ends by its own limit."""
+    with Proxy(pairs) as proxy, Holder(pairs, UPDATE):
+        look = proxy.fault(SILENCE, lambda m: m.application.startswith("pawl watch"), times=99)
+        answer = run(pairs, UPDATE, lock_ms=4000, conninfo=through(proxy, pairs)).answer()
+        assert look.struck.is_set() and proxy.connections in (2, 3)
+    assert answer.message.startswith('could not get a lock on relation "pairs" within 4')
+    assert answer.detail == "It was not seen who holds it."
+
+
+def test_no_look_for_what_is_answered(pairs):
+    """A second connection is for long waits alone, and a slow statement that waits for no
+    lock gets few."""
+    with Proxy(pairs) as proxy:
+        for _ in range(20):
+            run(pairs, UPDATE, lock_ms=5000, conninfo=through(proxy, pairs)).answer()
+        assert proxy.connections == 20
+        run(pairs, "SELECT pg_sleep(3)", lock_ms=5000, conninfo=through(proxy, pairs)).answer()
+        assert proxy.connections in (21, 22), "at 1 s, the next at 3.5"
+
+
+def test_no_connection_for_the_look(base_cluster):
+    """The server takes no more: the call answers properly, without the holder's name."""
+    own = base_cluster.copy(durable=False, settings={"max_connections": "12"}).start()
+    try:
+        db = own.new_database()
+        db.execute("CREATE ROLE many LOGIN")
+        db.execute("CREATE TABLE pairs AS SELECT 1 AS n; GRANT ALL ON pairs TO many")
+        with Holder(db, "UPDATE pairs SET n = 2"):
+            others = fill(db, "many")
+            others.pop().close()
+            answer = run(db, "UPDATE public.pairs SET n = 3", lock_ms=3000, user="many").answer()
+            for other in others:
+                other.close()
+    finally:
+        refused = own.log_count("53300")
+        own.remove()
+    assert answer.sqlstate == "55P03" and answer.detail == "It was not seen who holds it."
+    assert refused >= 2, "fill's, and a look's"
+
+
+def fill(database, user):
+    """Take every connection that the role may have."""
+    taken = []
+    while True:
+        try:
+            taken.append(database.connect(user))
+        except psycopg.OperationalError as error:
+            assert "remaining connection slots" in str(error), error
+            return taken
+
+
+def test_through_a_pooler(cluster, pairs):
+    """The pid that libpq was told is the pooler's invention: the server's own is asked."""
+    with Pooler(cluster) as pooler:
+        pooled = pooler.database(pairs)
+        for verb, words in (("run", [0, UPDATE]), ("steps", ["SELECT 1", UPDATE])):
+            with Holder(pairs, UPDATE) as holder:
+                answer = Call(verb, pooled.conninfo(), 3000, 30000, *words).answer()
+            assert answer.detail.startswith(f'Process {holder.pid} ("report"'), answer
+
+
+def test_worker_tells_whom_it_waits_for(db, api, tmp_path):
+    """Promise of DESIGN.md 6: a wait that ends in 55P03 is in the worker's log with
+    relation and holder."""
+    with Worker(db, "--lease", "20s", "--poll", "100ms", handlers={"work": "true"}) as worker:
+        api.push("work")
+        with Holder(db, "LOCK TABLE pawl.running IN ACCESS EXCLUSIVE MODE", name="vacuum") as holder:
+            wait_until(lambda: f'Process {holder.pid} ("vacuum"' in worker.log(), 20, worker.log)
+        wait_until(lambda: api.one("SELECT count(*) FROM pawl.outcome"), 20, "the job to end")
+        assert worker.drain() == 0
+        assert re.search(r'could not get a lock on relation "running" within .* s \(55P03\)',
+                         worker.log())
+
+
+def test_naive_call_does_not_know(pairs):
+    """Red: without the look the server's message names neither; afterwards nobody does."""
+    with pairs.connect() as naive, Holder(pairs, UPDATE) as holder:
+        naive.execute("SET lock_timeout = '300 ms'")
+        with pytest.raises(psycopg.errors.LockNotAvailable) as caught:
+            naive.execute(UPDATE)
+        said = str(caught.value)
+        assert "lock timeout" in said and str(holder.pid) not in said, "turned green"
+        assert "report" not in said
