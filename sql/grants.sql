@@ -30,7 +30,8 @@ GRANT EXECUTE ON FUNCTION pawl.push, pawl.push_many(jsonb),
 	pawl.worker_start, pawl.heartbeat, pawl.worker_stop, pawl.claim, pawl.held,
 	pawl.suspects_waiting, pawl.complete, pawl.complete_many, pawl.fail, pawl.fail_many,
 	pawl.snooze, pawl.snooze_many, pawl.release, pawl.release_many, pawl.fence, pawl.log,
-	pawl.log_many, pawl.upkeep_take, pawl.recover, pawl.promote, pawl.extend_partitions
+	pawl.log_many, pawl.upkeep_take, pawl.recover, pawl.promote, pawl.extend_partitions,
+	pawl.retain
 	TO pawl_worker;
 
 -- a reader looks

@@ -1,6 +1,8 @@
 -- describe(jobs): what was pushed, as arrays that belong to jobs
 --
--- NULLs for a job whose description is missing.  Internal.
+-- NULLs for a job whose description is missing.  VOLATILE, so that the snapshot is taken
+-- after the locks: one that waits while retention empties a partition would not see the
+-- survivors in an older one.  Internal.
 -- Locks: none.
 -- Index: job by primary key, in the partitions between the smallest and the largest id
 -- alone: the statement is planned with the values.  OFFSET 0 makes it a lookup for
@@ -8,7 +10,7 @@
 CREATE OR REPLACE FUNCTION pawl.describe(jobs bigint[],
 	OUT kinds text[], OUT queues text[], OUT priorities smallint[],
 	OUT attempt_limits int[])
-LANGUAGE plpgsql STABLE
+LANGUAGE plpgsql
 AS $$
 BEGIN
 	EXECUTE

@@ -1,12 +1,12 @@
--- state_of(job): the state of a job in this statement's snapshot; NULL: no such job
+-- state_of(job): the state of a job in a snapshot of its own; NULL: no such job
 --
 -- Also 'missing': the job is in no live table and has no outcome, which does not happen.
--- Internal.
+-- VOLATILE, for the reason that describe has.  Internal.
 -- Locks: none.
 -- Index: primary keys; job and outcome in one partition alone: planned with the value.
 CREATE OR REPLACE FUNCTION pawl.state_of(job bigint)
 RETURNS text
-LANGUAGE plpgsql STABLE
+LANGUAGE plpgsql
 AS $$
 DECLARE
 	state text;

@@ -135,6 +135,7 @@ CREATE TABLE pawl.attempt (
 );
 CREATE INDEX attempt_worker ON pawl.attempt (worker, ended_at)
 	WHERE category IN ('crash', 'cancelled');
+CREATE INDEX attempt_operator ON pawl.attempt (job_id) WHERE category = 'operator';
 
 -- One process that executes jobs, and its lease.  Single-row writes; the heartbeat is a
 -- HOT update.
@@ -181,4 +182,5 @@ CREATE TABLE pawl.upkeep (
 	shard smallint NOT NULL DEFAULT 0,
 	PRIMARY KEY (duty, shard)
 ) WITH (fillfactor = 50);
-INSERT INTO pawl.upkeep (duty) VALUES ('recover'), ('promote'), ('partitions');
+INSERT INTO pawl.upkeep (duty) VALUES ('recover'), ('promote'), ('partitions'),
+	('retain');

@@ -1,11 +1,12 @@
 /*
- * steward.c - the fleet's duties: recover, promote, partitions
+ * steward.c - the fleet's duties: recover, promote, partitions, retain
  *
  * The thread owns the connection "upkeep".  Each duty is held by one worker of the
  * fleet through a lease row; done by two it would be harmless.  What fails is tried at
  * the next tick.
  */
 #include <inttypes.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/random.h"
@@ -18,7 +19,9 @@ static const db_limits limits = {
 
 #define TICK_MS 1000 /* at most; a third of a short lease */
 #define PARTITIONS_MS (3600 * 1000)
-#define DUTY_TICKS 2 /* a duty is held so long without being renewed */
+#define RETAIN_MS (3600 * 1000)
+#define RETAIN_BUSY_MS (60 * 1000) /* after a lock that could not be had */
+#define DUTY_TICKS 2               /* a duty is held so long without being renewed */
 
 /* Until there is a lease; a worker that runs once waits for the first tick. */
 #define UNLEASED_MS 20
@@ -32,6 +35,8 @@ typedef struct steward
 	board_view view;
 	int64_t tick_ms;       /* length of a tick */
 	int64_t partitions_ms; /* when they are due */
+	int64_t retain_ms;     /* when it is due */
+	int64_t retained;      /* jobs that it has taken away in this round */
 	bool failed;           /* in this tick */
 	int64_t pause_ms;      /* then: before the next */
 } steward;
@@ -86,6 +91,55 @@ do_duty(steward *self, const char *name, duty run)
 }
 
 static void
+report_step(steward *self, const upkeep_step *step)
+{
+	const char *unit = strcmp(step->name, "attempts") == 0 ? "rows" : "jobs";
+
+	worker_notice(self->worker, PAWL_DEBUG,
+	              "upkeep: retain: %s, partition %s: %" PRId64 " %s gone, %" PRId64
+	              " kept",
+	              step->name, step->part, step->gone, unit, step->kept);
+	if (strcmp(step->name, "emptied") == 0)
+		self->retained += step->gone;
+}
+
+/* One step a tick, so that no other duty waits for more than one. */
+static void
+retain(steward *self)
+{
+	queue_call call = {.db = self->db, .limits = limits, .deadline_ms = CALL_ONCE};
+	upkeep_step step = {.gone = 0};
+	bool taken = false;
+	bool busy;
+	pawl_error error;
+	pawl_status status;
+
+	if (self->failed || clock_ms() < self->retain_ms)
+		return;
+	status = upkeep_take(&call, self->view.worker, "retain", self->tick_ms * DUTY_TICKS,
+	                     &taken, &error);
+	if (status == PAWL_OK && taken)
+		status = upkeep_retain(&call, &step, &error);
+	if (status != PAWL_OK)
+	{
+		failed(self, status, &error);
+		return;
+	}
+	busy = strcmp(step.name, "busy") == 0;
+	if (step.name[0] != '\0' && !busy)
+	{
+		report_step(self, &step);
+		return;
+	}
+	if (self->retained > 0)
+		worker_notice(self->worker, PAWL_INFO,
+		              "upkeep: took away %" PRId64 " jobs that had ended long ago",
+		              self->retained);
+	self->retained = 0;
+	self->retain_ms = clock_ms() + random_jitter(busy ? RETAIN_BUSY_MS : RETAIN_MS, 10);
+}
+
+static void
 tick(steward *self)
 {
 	int64_t recovered;
@@ -105,6 +159,7 @@ tick(steward *self)
 		if (!self->failed)
 			self->partitions_ms = clock_ms() + random_jitter(PARTITIONS_MS, 10);
 	}
+	retain(self);
 	if (!self->failed)
 		outage_over(&self->outage);
 }

@@ -45,6 +45,7 @@ FUNCTIONS = {
     "recover": {W},
     "promote": {W},
     "extend_partitions": {W},
+    "retain": {W},
     # a reader looks
     "job_list": {R},
     # internal: called by the functions above, as their owner
@@ -58,17 +59,26 @@ FUNCTIONS = {
     "check_pairs": NOBODY,
     "cut": NOBODY,
     "describe": NOBODY,
+    "drop_partitions": NOBODY,
+    "empty_partition": NOBODY,
     "find_keys": NOBODY,
     "hold_jobs": NOBODY,
+    "id_partitions": NOBODY,
     "limit_setting": NOBODY,
+    "live_between": NOBODY,
+    "operators_between": NOBODY,
     "queue_set_paused": NOBODY,
     "read_job": NOBODY,
     "refuse": NOBODY,
+    "retain_attempts": NOBODY,
+    "retain_jobs": NOBODY,
+    "retain_logs": NOBODY,
     "retake_keys": NOBODY,
     "retry_round": NOBODY,
     "rival_of": NOBODY,
     "settle": NOBODY,
     "state_of": NOBODY,
+    "survivors": NOBODY,
     "take_at_once": NOBODY,
     "take_key": NOBODY,
     "take_keys": NOBODY,
@@ -224,7 +234,7 @@ def test_a_job_from_hand_to_hand(login):
     worker.fail(other, second.fence, retry=False)
     assert producer.retry(other) == "failed" and producer.cancel(other) == "ready"
     assert worker.value("recover") == 0 and worker.value("promote") == 0
-    assert worker.value("extend_partitions") == 0
+    assert worker.value("extend_partitions") == 0 and worker.rows("retain") == []
     states = {row.id: row.state for row in reader.rows("job_list")}
     assert (states[job], states[other]) == ("succeeded", "cancelled")
     assert reader.one("SELECT message FROM pawl.logs WHERE job = %s", [job]) == "hello"

@@ -267,7 +267,7 @@ def test_promote_in_bounded_chunks(api):
 def test_duties_are_held_by_one(api, wid):
     """The first takes the duty, the second does not; after the lease anyone may."""
     other = api.worker_start()
-    for duty in ("recover", "promote", "partitions"):
+    for duty in ("recover", "promote", "partitions", "retain"):
         take = {"duty": duty, "lease": "1 hour"}
         assert api.value("upkeep_take", worker=wid, **take) is True
         assert api.value("upkeep_take", worker=other, **take) is False
