@@ -238,6 +238,19 @@ prepare(embed *e, pawl_error *error)
 	return status;
 }
 
+/* What of libpq's environment leads elsewhere, or asks more than a socket has. */
+static void
+forget_environment(void)
+{
+	static const char *const names[] = {
+		"PGHOSTADDR",       "PGSERVICE",       "PGSERVICEFILE", "PGTARGETSESSIONATTRS",
+		"PGCHANNELBINDING", "PGGSSENCMODE",    "PGREQUIREPEER", "PGREQUIREAUTH",
+		"PGREQUIRESSL",     "PGSSLNEGOTIATION"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		(void) unsetenv(names[i]);
+}
+
 pawl_status
 embed_start(const embed_options *options, embed **ret_embed, pawl_error *error)
 {
@@ -246,7 +259,7 @@ embed_start(const embed_options *options, embed **ret_embed, pawl_error *error)
 
 	if (e == NULL)
 		return error_memory(error);
-	(void) unsetenv("PGHOSTADDR");
+	forget_environment();
 	e->options = *options;
 	e->home = (home) HOME_INIT;
 	e->server = (process) PROCESS_INIT;

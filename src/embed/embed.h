@@ -53,8 +53,8 @@ typedef struct embed_options
  * Make the cluster unless it is there, start the server and wait until it accepts
  * connections.  ERR_REFUSED: the directory is not Pawl's, or in use; ERR_SYSTEM: no
  * server programs, or they failed (the log's last lines are the detail).  Takes
- * PGHOSTADDR out of the environment, which would win over the socket: call it before
- * any thread is made.
+ * those variables of libpq's out of the environment that would win over the socket or
+ * refuse it (PGHOSTADDR, PGSERVICE, …): call it before any thread is made.
  */
 PAWL_CHECK pawl_status embed_start(const embed_options *options, embed **ret_embed,
                                    pawl_error *error);

@@ -223,11 +223,15 @@ def test_hostile_environment(home):
     """The user's PG variables neither reach the server nor lead elsewhere."""
     hostile = {"PGDATA": "/nonexistent", "PGPORT": "1", "PGHOST": "/nonexistent",
                "PGUSER": "nobody", "PGDATABASE": "nothing", "LC_ALL": "xx_XX",
-               "PGHOSTADDR": "192.0.2.1",
+               "PGHOSTADDR": "192.0.2.1", "PGSERVICE": "nothing",
+               "PGTARGETSESSIONATTRS": "standby", "PGCHANNELBINDING": "require",
+               "PGGSSENCMODE": "require", "PGREQUIREPEER": "nobody",
                "PGSSLMODE": "require", "PGCLIENTENCODING": "LATIN1"}
     with start(home, env=hostile) as up:
         assert up.query("SHOW lc_collate") == [("C.UTF-8",)]
-        outside = os.environ | hostile | {"PGHOSTADDR": ""}  # libpq's, not up's
+        refusing = ("PGHOSTADDR", "PGSERVICE", "PGTARGETSESSIONATTRS", "PGCHANNELBINDING",
+                    "PGGSSENCMODE", "PGREQUIREPEER")  # libpq's, not up's
+        outside = {k: v for k, v in (os.environ | hostile).items() if k not in refusing}
         result = subprocess.run([program(), "push", "kind", "-d", up.ready()],
                                 env=outside, check=True, capture_output=True)
         assert result.stdout == b"1\n"
