@@ -26,7 +26,8 @@
 #define HIGH_FD 10   /* above both */
 
 #define SERVER_PATIENCE_MS 5000 /* from SIGINT to SIGQUIT, and on to SIGKILL */
-#define QUIET_UNCLEAN 5         /* a child may still be on its way to exec */
+#define EXEC_PATIENCE_MS 5000   /* from a handler's vfork to its exec */
+#define QUIET_UNCLEAN 5
 #define QUIET_CLEAN 1
 
 typedef struct held
@@ -189,14 +190,35 @@ servers_ended(const guarded *all)
 	return true;
 }
 
+/*
+ * A child between vfork and exec has no mark to be found by, but a copy of the program's
+ * end of the socket: while anybody has that, there may be more to kill.  Not for ever:
+ * what the program forked without exec keeps it.
+ */
 static void
-end_all(const guarded *all, const char *token)
+sweep_latecomers(guarded *all, const char *token)
+{
+	int64_t deadline_ms = now_ms() + EXEC_PATIENCE_MS;
+	bool more;
+
+	do
+	{
+		more = listen_once(all); /* looked at first: who let go of it bears the mark */
+		sweep(token, QUIET_UNCLEAN);
+	} while (more && now_ms() < deadline_ms);
+}
+
+static void
+end_all(guarded *all, const char *token)
 {
 	static const int insistence[] = {SIGQUIT, SIGKILL};
 
 	kill_groups(all);
 	signal_servers(all, SIGINT);
-	sweep(token, all->clean ? QUIET_CLEAN : QUIET_UNCLEAN);
+	if (all->clean)
+		sweep(token, QUIET_CLEAN);
+	else
+		sweep_latecomers(all, token);
 	for (int i = 0; i < 2 && !servers_ended(all); i++)
 		signal_servers(all, insistence[i]);
 }

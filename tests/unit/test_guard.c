@@ -230,6 +230,52 @@ test_killed_worker(void **state)
 	assert_ends(keeper);
 }
 
+/* In a child of the worker: becomes a handler's program, a while after its death. */
+static void
+start_late(const guard *g)
+{
+	pid_t parent = getppid();
+	char mark[64];
+	char *const env[] = {mark, NULL};
+
+	snprintf(mark, sizeof(mark), "PAWL_GUARD=%s.1.", guard_token(g));
+	while (getppid() == parent)
+		poll(NULL, 0, 1);
+	poll(NULL, 0, 500); /* a machine under load, a slow disk */
+	execle("/bin/sleep", "sleep", "60", NULL, env);
+	_exit(1);
+}
+
+static void
+slow_worker(void)
+{
+	guard *g = must_guard();
+	pid_t late = fork();
+
+	if (late == 0)
+		start_late(g);
+	say_pid(late);
+	for (;;)
+		pause();
+}
+
+/*
+ * Bug guarded against: a worker is killed between a program's vfork and its exec, which
+ * takes longer than the guard looks for what bears the worker's mark: it runs on for
+ * ever.
+ */
+static void
+test_killed_before_exec(void **state)
+{
+	worker w = fork_worker(slow_worker);
+	int late = hear_process(&w);
+
+	(void) state;
+	(void) find_guard(w.pid, 0);
+	kill_worker(&w);
+	assert_ends(late);
+}
+
 static void
 hoarding_worker(void)
 {
@@ -492,10 +538,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_killed_worker), cmocka_unit_test(test_socket_held),
-		cmocka_unit_test(test_killed_guard),  cmocka_unit_test(test_deaf_guard),
-		cmocka_unit_test(test_server),        cmocka_unit_test(test_orderly_end),
-		cmocka_unit_test(test_nested),        cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_killed_worker), cmocka_unit_test(test_killed_before_exec),
+		cmocka_unit_test(test_socket_held),   cmocka_unit_test(test_killed_guard),
+		cmocka_unit_test(test_deaf_guard),    cmocka_unit_test(test_server),
+		cmocka_unit_test(test_orderly_end),   cmocka_unit_test(test_nested),
+		cmocka_unit_test(test_threads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
