@@ -62,3 +62,9 @@ outage_is_data(const pawl_error *error)
 			return true;
 	return false;
 }
+
+bool
+outage_is_shortage(const pawl_error *error)
+{
+	return strncmp(error->sqlstate, "53", 2) == 0; /* insufficient resources */
+}

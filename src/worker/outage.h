@@ -49,4 +49,7 @@ outage_is_passing(pawl_status status)
 /* What was sent is to blame, one row of it: dividing the batch finds it. */
 bool outage_is_data(const pawl_error *error);
 
+/* The server lacks space or memory, perhaps only for so large a batch. */
+bool outage_is_shortage(const pawl_error *error);
+
 #endif

@@ -4,7 +4,8 @@
  * The thread owns the connection "settle" and the works that it has taken from the
  * board (state SETTLING): those of the present batch, and `later`, those to be tried
  * again.  A batch is divided by verb; one that fails for good is divided in halves down
- * to the row that is to blame, which is settled as a failure that tells the error.
+ * to the row that is to blame, which is settled as a failure that tells the error.  One
+ * that the server lacks the space for is divided too, down to what it takes.
  *
  * Settling twice is harmless: the fence decides, and what was stored the first time
  * answers stale.
@@ -218,6 +219,8 @@ refuse_one(settler *self, work *w, const pawl_error *error)
 	put_off(self, w, BUSY_FIRST_MS * 10, OUTAGE_LONGEST_MS);
 }
 
+static void settle_halves(settler *self, work_verb verb, work_list *batch);
+
 /* Settle works of one verb; the list is empty afterwards. */
 static void
 settle_batch(settler *self, work_verb verb, work_list *batch)
@@ -241,6 +244,11 @@ settle_batch(settler *self, work_verb verb, work_list *batch)
 		outage_over(&self->outage);
 		take_answers(self, batch);
 	}
+	else if (n > 1 && status == PAWL_ERR_TRANSIENT && outage_is_shortage(&error))
+	{
+		(void) outage_failed(&self->outage, status, &error);
+		settle_halves(self, verb, batch);
+	}
 	else if (outage_is_passing(status))
 	{
 		self->retry_ms = clock_ms() + outage_failed(&self->outage, status, &error);
@@ -249,13 +257,17 @@ settle_batch(settler *self, work_verb verb, work_list *batch)
 	else if (n == 1)
 		refuse_one(self, work_list_take(batch), &error);
 	else
-	{
-		work_list half = {0};
+		settle_halves(self, verb, batch);
+}
 
-		work_list_move(batch, &half, n / 2);
-		settle_batch(self, verb, &half);
-		settle_batch(self, verb, batch);
-	}
+static void
+settle_halves(settler *self, work_verb verb, work_list *batch)
+{
+	work_list half = {0};
+
+	work_list_move(batch, &half, batch->n / 2);
+	settle_batch(self, verb, &half);
+	settle_batch(self, verb, batch);
 }
 
 /* Cut off what is too much for one statement. */
