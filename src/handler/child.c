@@ -189,10 +189,16 @@ child_spawn(char *const *argv, char *const *env, guard *guard_, child *ret_child
 void
 child_signal(const child *c, int number)
 {
-	assert(c->pid > 1);
-	kill(-c->pid, number);
+	bool left;
+
+	assert(c->pid > 1 && c->process >= 0);
+	left = kill(-c->pid, number) != 0;
 	if (number != SIGKILL)
 		kill(-c->pid, SIGCONT);
+
+	/* It may have gone over to another group: its end is waited for. */
+	if (left || number == SIGKILL)
+		(void) pidfd_send_signal(c->process, number, NULL, 0);
 }
 
 /* The group is killed before the wait: until then its number cannot be another's. */

@@ -406,6 +406,21 @@ def test_guard_killed_too(db, api, tmp_path, ledger):
         wait_until(lambda: not any(map(processes.alive, pids)), 10, "the family to end")
 
 
+def test_a_handler_that_leaves_its_group_is_ended(db, api, tmp_path):
+    """The bug: a handler that goes over to its worker's group gets no signal; neither its
+    timeout nor a drain ever ends."""
+    leaver = write_script(tmp_path, "leaver", """
+import os, time
+os.setpgid(0, os.getpgid(os.getppid()))
+time.sleep(600)
+""", PYTHON)
+    job = api.push("work", timeout="1 s", max_attempts=1)
+    with Worker(db, "-j", "1", *FAST, handlers={"work": leaver}) as worker:
+        wait_until(lambda: api.state(job) == "failed", 10, worker.log)
+        assert worker.drain() == 0, worker.log()
+    assert api.attempts(job) == ["timeout"]
+
+
 def test_what_a_finished_handler_left_in_its_group_is_killed(db, api, tmp_path):
     """A handler that forgets a child: the job is done, the child does not stay."""
     script = write_script(tmp_path, "forget", f"sleep 600 & echo $! >{tmp_path}/pid; exit 0")
