@@ -227,6 +227,17 @@ blocker_explain(const db *conn, const PGresult *result, int64_t elapsed_ms,
 }
 
 void
+blocker_prefer_seen(const db *conn, pawl_error *best, pawl_error *error)
+{
+	if (error == NULL || strcmp(error->sqlstate, "55P03") != 0)
+		return;
+	if (conn->blocker.seen)
+		*best = *error;
+	else if (best->status != PAWL_OK)
+		*error = *best;
+}
+
+void
 db_name_key(const db *conn, const char *key, pawl_error *error)
 {
 	pawl_error named;

@@ -20,22 +20,25 @@ worth_another_try(pawl_status status)
 }
 
 static int
-cap(int limit_ms, int64_t left_ms)
+least(int limit_ms, int64_t most_ms)
 {
-	int64_t most = left_ms > SHORTEST_LIMIT_MS ? left_ms : SHORTEST_LIMIT_MS;
-
-	return limit_ms < most ? limit_ms : (int) most;
+	return limit_ms < most_ms ? limit_ms : (int) most_ms;
 }
 
-/* No wait goes on past the deadline of the whole. */
+/*
+ * No wait goes on past the deadline of the whole.  A wait for a lock ends a little before
+ * the statement does: that it waited for one is worth more than that it took long.
+ */
 static db_limits
 limits_until(const db_limits *limits, int64_t deadline_ms)
 {
 	int64_t left = deadline_ms == CLOCK_NEVER ? INT64_MAX : deadline_ms - clock_ms();
 	db_limits capped = limits != NULL ? *limits : DB_LIMITS_DEFAULT;
 
-	capped.lock_timeout_ms = cap(capped.lock_timeout_ms, left);
-	capped.statement_timeout_ms = cap(capped.statement_timeout_ms, left);
+	if (left < SHORTEST_LIMIT_MS)
+		left = SHORTEST_LIMIT_MS;
+	capped.lock_timeout_ms = least(capped.lock_timeout_ms, left / 10 * 9);
+	capped.statement_timeout_ms = least(capped.statement_timeout_ms, left);
 	return capped;
 }
 
@@ -72,6 +75,8 @@ pawl_status
 db_run(db *conn, const db_limits *limits, int64_t deadline_ms, const char *sql,
        const db_params *params, db_result **ret_result, pawl_error *error)
 {
+	pawl_error best = {.status = PAWL_OK};
+
 	for (int round = 0;; round++)
 	{
 		db_limits capped = limits_until(limits, deadline_ms);
@@ -80,6 +85,8 @@ db_run(db *conn, const db_limits *limits, int64_t deadline_ms, const char *sql,
 
 		if (status == PAWL_OK && round > 0)
 			error_clear(error); /* of what earlier tries left in it */
+		else if (status != PAWL_OK)
+			blocker_prefer_seen(conn, &best, error);
 		if (!worth_another_try(status) || clock_ms() >= deadline_ms)
 			return status;
 		backoff_wait(round, deadline_ms);
