@@ -265,7 +265,15 @@ typedef struct pawl_worker_options
 	int64_t lease_ms;          /* 30 s */
 	int64_t poll_ms;           /* 1 s */
 	int64_t drain_ms;          /* 30 s */
-	bool once;                 /* end when nothing is ready any more */
+
+	/*
+	 * A statement of a handler's that waits for another connection of the same process,
+	 * which cannot go on, is cancelled when that has lasted so long (30 s); negative:
+	 * it is only reported.  See docs/operations.md, "The wait that PostgreSQL cannot
+	 * see".
+	 */
+	int64_t wait_cancel_ms;
+	bool once; /* end when nothing is ready any more */
 
 	/*
 	 * Told about what is worth a line in the program's own log (connection lost,

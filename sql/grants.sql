@@ -31,10 +31,12 @@ GRANT EXECUTE ON FUNCTION pawl.push, pawl.push_many(jsonb),
 	pawl.suspects_waiting, pawl.complete, pawl.complete_many, pawl.fail, pawl.fail_many,
 	pawl.snooze, pawl.snooze_many, pawl.release, pawl.release_many, pawl.fence, pawl.log,
 	pawl.log_many, pawl.upkeep_take, pawl.recover, pawl.promote, pawl.extend_partitions,
-	pawl.retain
+	pawl.retain,
+	pawl.silent_wait_found, pawl.silent_wait_ended
 	TO pawl_worker;
 
 -- a reader looks
-GRANT SELECT ON pawl.jobs, pawl.queues, pawl.workers, pawl.attempts, pawl.logs
+GRANT SELECT ON pawl.jobs, pawl.queues, pawl.workers, pawl.attempts, pawl.logs,
+	pawl.silent_waits
 	TO pawl_reader;
 GRANT EXECUTE ON FUNCTION pawl.job_list TO pawl_reader;

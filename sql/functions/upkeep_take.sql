@@ -1,7 +1,7 @@
 -- upkeep_take: take one of the fleet's duties, or go on with it
 --
--- Parameters: worker; duty: recover, promote, partitions or retain; lease of the duty,
--- 1 ms to 1 day.  A holder writes only when less than half of its lease is left.
+-- Parameters: worker; duty: recover, promote, partitions, watch or retain; lease of the
+-- duty, 1 ms to 1 day.  A holder writes only when less than half of its lease is left.
 -- Returns: whether the worker has the duty now.
 -- Errors: 22023.
 -- Locks: the duty's row, SKIP LOCKED.

@@ -183,4 +183,37 @@ CREATE TABLE pawl.upkeep (
 	PRIMARY KEY (duty, shard)
 ) WITH (fillfactor = 50);
 INSERT INTO pawl.upkeep (duty) VALUES ('recover'), ('promote'), ('partitions'),
-	('retain');
+	('watch'), ('retain');
+
+-- Waits that never end and that PostgreSQL cannot see (see sql/queries/waits.sql), as the
+-- watch has found them: by session and statement.  Insert only; after thirty days a row
+-- is removed.
+CREATE TABLE pawl.silent_wait (
+	found_at timestamptz NOT NULL,
+	waiter_since timestamptz NOT NULL,
+	holder_since timestamptz NOT NULL,
+	waiter_job bigint,
+	holder_job bigint,
+	waiter int NOT NULL,
+	holder int NOT NULL,
+	shard smallint NOT NULL DEFAULT 0,
+	process text NOT NULL,
+	relation text,
+	key text,
+	statement text,
+	PRIMARY KEY (waiter, waiter_since, holder, holder_since, shard)
+);
+CREATE INDEX silent_wait_found ON pawl.silent_wait (found_at);
+
+-- What became of them by the watch's doing.  Insert only, likewise.
+CREATE TABLE pawl.silent_wait_end (
+	at timestamptz NOT NULL,
+	waiter_since timestamptz NOT NULL,
+	holder_since timestamptz NOT NULL,
+	waiter int NOT NULL,
+	holder int NOT NULL,
+	shard smallint NOT NULL DEFAULT 0,
+	answer text COLLATE "C" NOT NULL CHECK (answer IN ('cancelled', 'refused')),
+	PRIMARY KEY (waiter, waiter_since, holder, holder_since, shard)
+);
+CREATE INDEX silent_wait_end_at ON pawl.silent_wait_end (at);

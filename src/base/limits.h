@@ -16,5 +16,7 @@
 #define LIMIT_CLAIM 1000  /* jobs of one claim: the batch that measured best */
 #define LIMIT_SETTLE 1000 /* jobs of one settle: likewise */
 #define LIMIT_PUSH 1000   /* jobs of one push_many that the library sends */
+#define LIMIT_SILENT_WAITS                                                             \
+	100 /* of one look of the watch: the next is a second later */
 
 #endif

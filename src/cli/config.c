@@ -229,6 +229,10 @@ config_check_times(const worker_config *config, pawl_error *error)
 	if (config->drain_ms < 0 || config->drain_ms > CONFIG_LEASE_MAX_MS)
 		return error_set(error, PAWL_ERR_ARGUMENT,
 		                 "the time to drain must be at most 24h");
+	if (config->wait_cancel_ms > CONFIG_LEASE_MAX_MS)
+		return error_set(error, PAWL_ERR_ARGUMENT,
+		                 "the time after which a silent wait is cancelled must be at "
+		                 "most 24h");
 	return PAWL_OK;
 }
 

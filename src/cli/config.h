@@ -4,7 +4,7 @@
  * The file holds handlers and this worker's own settings, nothing else; settings of
  * queues live in the database.
  *
- *	[worker]            queues executors lease poll drain pass_env
+ *	[worker]            queues executors lease poll drain wait_cancel pass_env
  *	[handler KIND]      exec (with shell) or object
  *
  * Ownership: a config owns every string in it.  Errors are ERR_ARGUMENT and name the
@@ -51,6 +51,7 @@ typedef struct worker_config
 	int64_t lease_ms;   /* 0: the default, as in the next ones */
 	int64_t poll_ms;
 	int64_t drain_ms;
+	int64_t wait_cancel_ms; /* -1: silent waits are only reported */
 	handler_config *handlers;
 	size_t n_handlers;
 } worker_config;

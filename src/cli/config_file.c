@@ -119,6 +119,18 @@ set_drain(reading *r, const char *value, pawl_error *error)
 }
 
 static pawl_status
+set_wait_cancel(reading *r, const char *value, pawl_error *error)
+{
+	pawl_status status =
+		set_duration("wait_cancel", value, &r->config->wait_cancel_ms, error);
+
+	/* 0: never; it would mean the default */
+	if (status == PAWL_OK && r->config->wait_cancel_ms == 0)
+		r->config->wait_cancel_ms = -1;
+	return status;
+}
+
+static pawl_status
 set_pass_env(reading *r, const char *value, pawl_error *error)
 {
 	return config_split(value, "\"pass_env\"", LIMIT_NAME, &r->config->pass_env, error);
@@ -163,9 +175,10 @@ set_shell(reading *r, const char *value, pawl_error *error)
 }
 
 static const config_key WORKER_KEYS[] = {
-	{"queues", set_queues}, {"executors", set_executors}, {"lease", set_lease},
-	{"poll", set_poll},     {"drain", set_drain},         {"pass_env", set_pass_env},
-	{NULL, NULL},
+	{"queues", set_queues},     {"executors", set_executors},
+	{"lease", set_lease},       {"poll", set_poll},
+	{"drain", set_drain},       {"wait_cancel", set_wait_cancel},
+	{"pass_env", set_pass_env}, {NULL, NULL},
 };
 
 static const config_key HANDLER_KEYS[] = {

@@ -72,6 +72,8 @@ build_words(const worker_flags *flags, const char *conninfo, bool quiet, words *
 		add_number(w, "--poll", flags->poll_ms, "ms");
 	if (flags->drain_ms != -1)
 		add_number(w, "--drain", flags->drain_ms, "ms");
+	if (flags->wait_cancel_ms != -1)
+		add_number(w, "--wait-cancel", flags->wait_cancel_ms, "ms");
 	if (quiet)
 		add_word(w, "--quiet");
 	add_word(w, NULL);

@@ -151,7 +151,7 @@ const cli_command COMMAND_WORK = {
 		"\n"
 		"  [worker]              queues = default, mail    executors = 8\n"
 		"                        lease = 30s  poll = 1s  drain = 30s\n"
-		"                        pass_env = LANG, TZ\n"
+		"                        wait_cancel = 30s  pass_env = LANG, TZ\n"
 		"  [handler thumbnail]   exec = /srv/app/thumbnail --size 64\n"
 		"                        shell = yes   (to run it by /bin/sh)\n"
 		"  [handler resize]      object = /srv/app/resize.so\n"

@@ -40,6 +40,9 @@ apply_flags(const worker_flags *flags, worker_config *config, pawl_error *error)
 		config->poll_ms = flags->poll_ms;
 	if (flags->drain_ms != -1)
 		config->drain_ms = flags->drain_ms == 0 ? 1 : flags->drain_ms;
+	if (flags->wait_cancel_ms != -1)
+		config->wait_cancel_ms =
+			flags->wait_cancel_ms == 0 ? -1 : flags->wait_cancel_ms;
 	if (status == PAWL_OK && (flags->lease_ms == 0 || flags->poll_ms == 0))
 		status = error_set(error, PAWL_ERR_ARGUMENT,
 		                   "option \"%s\" needs a duration above 0",
@@ -150,6 +153,7 @@ worker_prepare(const worker_config *config, const char *conninfo, bool once,
 	options.lease_ms = config->lease_ms;
 	options.poll_ms = config->poll_ms;
 	options.drain_ms = config->drain_ms;
+	options.wait_cancel_ms = config->wait_cancel_ms;
 	options.once = once;
 	options.notice = talk_notice;
 	if (conninfo != NULL)

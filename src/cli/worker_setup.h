@@ -22,11 +22,12 @@ typedef struct worker_flags
 	int64_t lease_ms;     /* -1: not given, as in the next ones */
 	int64_t poll_ms;
 	int64_t drain_ms;
+	int64_t wait_cancel_ms;
 } worker_flags;
 
 #define WORKER_FLAGS_DEFAULT                                                           \
 	{                                                                                  \
-		.lease_ms = -1, .poll_ms = -1, .drain_ms = -1                                  \
+		.lease_ms = -1, .poll_ms = -1, .drain_ms = -1, .wait_cancel_ms = -1            \
 	}
 
 /* Their options; base is the offset of the worker_flags in the command's structure. */
@@ -59,7 +60,11 @@ typedef struct worker_flags
 	 .help = "how often to look for jobs when there are none (1s)"},                   \
 	{.name = "drain", .type = OPTION_DURATION,                                         \
 	 .offset = WORKER_FLAG(base, drain_ms), .value = "DURATION",                       \
-	 .help = "how long running jobs may go on after SIGTERM (30s)"}
+	 .help = "how long running jobs may go on after SIGTERM (30s)"},                   \
+	{.name = "wait-cancel", .type = OPTION_DURATION,                                   \
+	 .offset = WORKER_FLAG(base, wait_cancel_ms), .value = "DURATION",                 \
+	 .help = "how long a session may wait for an idle one of its own process before "  \
+			 "its statement is cancelled; 0: it is only reported (30s)"}
 /* clang-format on */
 
 /*

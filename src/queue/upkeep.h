@@ -8,7 +8,10 @@
 
 #define UPKEEP_CHUNK 1000 /* rows of one recover or promote: a bounded transaction */
 
-/* Take or keep a duty ("recover", "promote", "partitions", "retain") for duty_ms. */
+/*
+ * Take or keep a duty ("recover", "promote", "partitions", "watch", "retain") for
+ * duty_ms.
+ */
 PAWL_CHECK pawl_status upkeep_take(const queue_call *call, const char *worker,
                                    const char *duty, int64_t duty_ms, bool *ret_taken,
                                    pawl_error *error);

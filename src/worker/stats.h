@@ -21,6 +21,7 @@ typedef struct worker_stats
 	int64_t log_lines;
 	int64_t log_dropped;
 	int64_t leases_lost;
+	int64_t silent_waits; /* that this worker was the first to find */
 } worker_stats;
 
 /* From any thread, also before and after the run; the figures of one moment each. */

@@ -1,5 +1,5 @@
 /*
- * steward.c - the fleet's duties: recover, promote, partitions, retain
+ * steward.c - the fleet's duties: recover, promote, partitions, watch, retain
  *
  * The thread owns the connection "upkeep".  Each duty is held by one worker of the
  * fleet through a lease row; done by two it would be harmless.  What fails is tried at
@@ -12,6 +12,7 @@
 #include "base/random.h"
 #include "queue/upkeep.h"
 #include "worker/outage.h"
+#include "worker/watch.h"
 
 /* A duty gives way: what it waits for, a user may hold. */
 static const db_limits limits = {
@@ -62,6 +63,23 @@ next_tick(const steward *self)
 	       random_jitter(self->failed ? self->pause_ms : self->tick_ms, 10);
 }
 
+/* Is the duty ours? */
+static bool
+take_duty(steward *self, const queue_call *call, const char *name)
+{
+	bool taken = false;
+	pawl_error error;
+	pawl_status status;
+
+	if (self->failed)
+		return false;
+	status = upkeep_take(call, self->view.worker, name, self->tick_ms * DUTY_TICKS,
+	                     &taken, &error);
+	if (status != PAWL_OK)
+		failed(self, status, &error);
+	return status == PAWL_OK && taken;
+}
+
 /* Do a duty if it is ours: chunk after chunk while they are full. */
 static int64_t
 do_duty(steward *self, const char *name, duty run)
@@ -69,16 +87,12 @@ do_duty(steward *self, const char *name, duty run)
 	queue_call call = {.db = self->db, .limits = limits, .deadline_ms = CALL_ONCE};
 	int64_t total = 0;
 	int64_t n = UPKEEP_CHUNK;
-	bool taken = false;
 	pawl_error error;
-	pawl_status status;
+	pawl_status status = PAWL_OK;
 
-	if (self->failed)
+	if (!take_duty(self, &call, name))
 		return 0;
-	status = upkeep_take(&call, self->view.worker, name, self->tick_ms * DUTY_TICKS,
-	                     &taken, &error);
-	while (status == PAWL_OK && taken && n >= UPKEEP_CHUNK &&
-	       self->view.phase == BOARD_RUNNING)
+	while (status == PAWL_OK && n >= UPKEEP_CHUNK && self->view.phase == BOARD_RUNNING)
 	{
 		status = run(&call, &n, &error);
 		if (status == PAWL_OK)
@@ -88,6 +102,21 @@ do_duty(steward *self, const char *name, duty run)
 	if (status != PAWL_OK)
 		failed(self, status, &error);
 	return total;
+}
+
+/* Also while the worker drains: its handlers may be what waits. */
+static void
+watch(steward *self)
+{
+	queue_call call = {.db = self->db, .limits = limits, .deadline_ms = CALL_ONCE};
+	pawl_error error;
+	pawl_status status;
+
+	if (!take_duty(self, &call, "watch"))
+		return;
+	status = watch_look(self->worker, &call, &error);
+	if (status != PAWL_OK)
+		failed(self, status, &error);
 }
 
 static void
@@ -159,6 +188,7 @@ tick(steward *self)
 		if (!self->failed)
 			self->partitions_ms = clock_ms() + random_jitter(PARTITIONS_MS, 10);
 	}
+	watch(self);
 	retain(self);
 	if (!self->failed)
 		outage_over(&self->outage);

@@ -29,6 +29,7 @@
 #define LEASE_MAX_MS (24LL * 3600 * 1000)
 #define POLL_MS 1000
 #define DRAIN_MS 30000
+#define WAIT_CANCEL_MS 30000
 
 /* ------------------------------------------------------------ options ------------ */
 
@@ -126,6 +127,11 @@ take_options(pawl_worker *w, const pawl_worker_options *o, pawl_error *error)
 	if (status == PAWL_OK)
 		status =
 			choose_duration("drain", o->drain_ms, DRAIN_MS, 1, &w->drain_ms, error);
+	if (o->wait_cancel_ms < 0)
+		w->wait_cancel_ms = -1;
+	else if (status == PAWL_OK)
+		status = choose_duration("wait_cancel", o->wait_cancel_ms, WAIT_CANCEL_MS, 1,
+		                         &w->wait_cancel_ms, error);
 	if (status != PAWL_OK)
 		return status;
 	w->once = o->once;
@@ -302,5 +308,6 @@ worker_stats_read(pawl_worker *worker, worker_stats *ret_stats)
 		.log_lines = c->log_lines,
 		.log_dropped = c->log_dropped,
 		.leases_lost = c->leases_lost,
+		.silent_waits = c->silent_waits,
 	};
 }

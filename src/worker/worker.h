@@ -35,6 +35,7 @@ typedef struct worker_counts
 	_Atomic int64_t log_lines;
 	_Atomic int64_t log_dropped;
 	_Atomic int64_t leases_lost;
+	_Atomic int64_t silent_waits;
 } worker_counts;
 
 struct pawl_worker
@@ -50,6 +51,7 @@ struct pawl_worker
 	int64_t lease_ms;
 	int64_t poll_ms;
 	int64_t drain_ms;
+	int64_t wait_cancel_ms; /* -1: silent waits are only reported */
 	bool once;
 	void (*notice)(pawl_level level, const char *message, void *closure);
 	void *notice_closure;

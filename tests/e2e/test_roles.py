@@ -46,6 +46,8 @@ FUNCTIONS = {
     "promote": {W},
     "extend_partitions": {W},
     "retain": {W},
+    "silent_wait_found": {W},
+    "silent_wait_ended": {W},
     # a reader looks
     "job_list": {R},
     # internal: called by the functions above, as their owner
@@ -77,6 +79,8 @@ FUNCTIONS = {
     "retry_round": NOBODY,
     "rival_of": NOBODY,
     "settle": NOBODY,
+    "silent_wait_forget": NOBODY,
+    "silent_wait_log": NOBODY,
     "state_of": NOBODY,
     "survivors": NOBODY,
     "take_at_once": NOBODY,
@@ -91,11 +95,13 @@ READABLE = {
     "workers": {R},
     "attempts": {R},
     "logs": {R},
+    "silent_waits": {R},
     "migration": {P, W, R},  # the schema's version, which every program checks
     **dict.fromkeys(
         ("job", "ready", "scheduled", "running", "outcome", "attempt", "worker"), NOBODY
     ),
     **dict.fromkeys(("log", "queue", "unique_key", "upkeep"), NOBODY),
+    **dict.fromkeys(("silent_wait", "silent_wait_end"), NOBODY),
 }
 
 SEQUENCES = {"job_id", "fence", "pos", "attempt_id", "log_id"}

@@ -74,6 +74,7 @@ every_key_is_taken(void **state)
 	                           "  lease = 30s\n"
 	                           "poll = 250ms\n"
 	                           "drain = 0\n"
+	                           "wait_cancel = 0\n"
 	                           "pass_env = LANG, TZ\n"
 	                           "# a comment\n"
 	                           "[handler thumbnail]\n"
@@ -88,6 +89,7 @@ every_key_is_taken(void **state)
 	assert_null(c.queues.items[2]);
 	assert_int_equal(c.executors, 8);
 	assert_true(c.lease_ms == 30000 && c.poll_ms == 250 && c.drain_ms == 1);
+	assert_true(c.wait_cancel_ms == -1);
 	assert_string_equal(c.pass_env.items[1], "TZ");
 	assert_int_equal(c.n_handlers, 2);
 	assert_string_equal(c.handlers[0].kind, "thumbnail");

@@ -57,6 +57,9 @@ test_numbers(void **state)
 	options.lease_ms = 0;
 	options.drain_ms = -1;
 	refuse(&options, "drain of -1 ms is not within 1 and 86400000");
+	options.drain_ms = 0;
+	options.wait_cancel_ms = 86400001;
+	refuse(&options, "wait_cancel of 86400001 ms is not within 1 and 86400000");
 }
 
 static pawl_verdict
