@@ -58,7 +58,7 @@ push(long n)
 	{
 		size_t length = n - done < CHUNK ? (size_t) (n - done) : CHUNK;
 
-		if (pawl_push_many(client, specs, length, jobs, &error) != PAWL_OK)
+		if (pawl_push_many(client, specs, length, jobs, NULL, &error) != PAWL_OK)
 		{
 			pawl_client_close(client);
 			return report("push", &error);

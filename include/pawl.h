@@ -118,19 +118,35 @@ PAWL_CHECK pawl_status pawl_client_open(const char *conninfo, pawl_client **ret_
 void pawl_client_close(pawl_client *client);
 
 /*
+ * How long a job keeps its unique key: until it has ended, or until it is claimed.
+ * Of a key that is free since the claim, a push makes a new job while the old one runs:
+ * what was written before that push is seen by a run.
+ */
+typedef enum pawl_unique_until
+{
+	PAWL_UNTIL_END,
+	PAWL_UNTIL_START
+} pawl_unique_until;
+
+/*
  * A job to push.  Begin with PAWL_JOB_SPEC_INIT, which means the queue's default
  * everywhere, and set at least kind.
+ *
+ * At most one live job has a unique key: pushing the key again answers that job and
+ * changes nothing, neither its args nor its settings.
  */
 typedef struct pawl_job_spec
 {
-	const char *kind;   /* 1 to 255 bytes */
-	const char *args;   /* JSON, at most 1 MiB; NULL: {} */
-	const char *queue;  /* 1 to 255 bytes; NULL: default */
-	int priority;       /* 0 is claimed first, 9 last; -1: 5 */
-	int64_t run_at_us;  /* not before; 0: at once */
-	int max_attempts;   /* 0: 20 */
-	int64_t timeout_ms; /* of an attempt; -1: 15 min; 0: none */
-	const char *meta;   /* JSON that the handler is handed; NULL: none */
+	const char *kind;               /* 1 to 255 bytes */
+	const char *args;               /* JSON, at most 1 MiB; NULL: {} */
+	const char *queue;              /* 1 to 255 bytes; NULL: default */
+	int priority;                   /* 0 is claimed first, 9 last; -1: 5 */
+	int64_t run_at_us;              /* not before; 0: at once */
+	const char *unique_key;         /* 1 to 255 bytes; NULL: none */
+	pawl_unique_until unique_until; /* of the unique key */
+	int max_attempts;               /* 0: 20 */
+	int64_t timeout_ms;             /* of an attempt; -1: 15 min; 0: none */
+	const char *meta;               /* JSON that the handler is handed; NULL: none */
 } pawl_job_spec;
 
 #define PAWL_JOB_SPEC_INIT                                                             \
@@ -140,12 +156,19 @@ typedef struct pawl_job_spec
 
 /*
  * Push one job, or n jobs in one transaction: all or none.  ret_jobs has room for n
- * ids, in the order of specs.
+ * ids, in the order of specs.  ret_created, NULL or of the same length, is false where
+ * the answer is a job that was there: its key had a live job, or stands twice in specs.
+ *
+ * The order of specs does not matter to others: keys are taken in the order of their
+ * bytes, so that pushes that run side by side cannot deadlock.  A push waits for
+ * another transaction that has pushed one of its keys and is still open, 5 s for each.
  */
 PAWL_CHECK pawl_status pawl_push(pawl_client *client, const pawl_job_spec *spec,
-                                 int64_t *ret_job, pawl_error *error);
+                                 int64_t *ret_job, bool *ret_created,
+                                 pawl_error *error);
 PAWL_CHECK pawl_status pawl_push_many(pawl_client *client, const pawl_job_spec *specs,
-                                      size_t n, int64_t *ret_jobs, pawl_error *error);
+                                      size_t n, int64_t *ret_jobs, bool *ret_created,
+                                      pawl_error *error);
 
 /* The states of a job (INTERFACE: derived from where its row is). */
 typedef enum pawl_state
@@ -173,7 +196,10 @@ PAWL_CHECK pawl_status pawl_job_state(pawl_client *client, int64_t job,
 PAWL_CHECK pawl_status pawl_cancel(pawl_client *client, int64_t job, const char *reason,
                                    pawl_state *ret_was, pawl_error *error);
 
-/* An operator's retry of a failed or cancelled job; ERR_REFUSED for any other. */
+/*
+ * An operator's retry of a failed or cancelled job; ERR_REFUSED for any other,
+ * ERR_CONFLICT when another live job has its unique key.
+ */
 PAWL_CHECK pawl_status pawl_retry(pawl_client *client, int64_t job, pawl_state *ret_was,
                                   pawl_error *error);
 

@@ -58,7 +58,7 @@ const cli_command COMMAND_JOB_RETRY = {
 		"stays among their attempts.  Shows for each job the state that it was in and\n"
 		"whether it was taken back.  Exit code 5 when one could not be: it is in "
 		"another\n"
-		"state; 3 when one does not exist.",
+		"state, or a live job has its unique key; 3 when one does not exist.",
 	.options = RETRY_OPTIONS,
 	.defaults = &RETRY_DEFAULTS,
 	.size = sizeof(many_options),

@@ -29,6 +29,8 @@ static const output_column JOB_COLUMNS[] = {
 	{.name = "attempt", .type = OUTPUT_NUMBER},
 	{.name = "failures", .type = OUTPUT_NUMBER},
 	{.name = "crashes", .type = OUTPUT_NUMBER},
+	{.name = "unique_key"},
+	{.name = "unique_until"},
 	{.name = "max_attempts", .type = OUTPUT_NUMBER},
 	{.name = "timeout_ms", .type = OUTPUT_NUMBER},
 	{.name = "pushed_at"},

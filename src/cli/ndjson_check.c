@@ -88,18 +88,30 @@ check_duration(const char *name, const json_t *value, pawl_error *error)
 	                 "\"%s\" must be a duration such as \"30s\" or \"5min\"", name);
 }
 
+static pawl_status
+check_until(const char *name, const json_t *value, pawl_error *error)
+{
+	const char *word = json_is_string(value) ? json_string_value(value) : "";
+
+	if (strcmp(word, "end") == 0 || strcmp(word, "start") == 0)
+		return PAWL_OK;
+	return error_set(error, PAWL_ERR_ARGUMENT, "\"%s\" must be \"end\" or \"start\"",
+	                 name);
+}
+
 static const struct member
 {
 	const char *name;
 	member_check check;
 } MEMBERS[] = {
-	{"kind", check_name},        {"args", check_any},
-	{"queue", check_name},       {"priority", check_priority},
-	{"run_at", check_time},      {"max_attempts", check_attempts},
-	{"timeout", check_duration}, {"meta", check_any},
+	{"kind", check_name},          {"args", check_any},
+	{"queue", check_name},         {"priority", check_priority},
+	{"run_at", check_time},        {"unique_key", check_name},
+	{"unique_until", check_until}, {"max_attempts", check_attempts},
+	{"timeout", check_duration},   {"meta", check_any},
 };
 #define N_MEMBERS (sizeof(MEMBERS) / sizeof(MEMBERS[0]))
-static_assert(N_MEMBERS == 8, "a check for each parameter of pawl.push");
+static_assert(N_MEMBERS == 10, "a check for each parameter of pawl.push");
 
 static pawl_status
 check_member(const char *name, const json_t *value, pawl_error *error)
@@ -112,8 +124,8 @@ check_member(const char *name, const json_t *value, pawl_error *error)
 		return json_is_null(value) ? PAWL_OK : MEMBERS[i].check(name, value, error);
 	}
 	(void) error_set(error, PAWL_ERR_ARGUMENT, "unknown member \"%s\"", name);
-	error_hint(error, "Members are kind, args, queue, priority, run_at, max_attempts, "
-	                  "timeout and meta.");
+	error_hint(error, "Members are kind, args, queue, priority, run_at, unique_key, "
+	                  "unique_until, max_attempts, timeout and meta.");
 	return PAWL_ERR_ARGUMENT;
 }
 

@@ -24,9 +24,16 @@ static const char *const ON_ERROR_NAMES[] = {
 	NULL,
 };
 
+static const char *const UNTIL_NAMES[] = {
+	[PAWL_UNTIL_END] = "end",
+	[PAWL_UNTIL_START] = "start",
+	NULL,
+};
+
 static const push_options PUSH_DEFAULTS = {
 	.priority = -1,
 	.in_ms = -1,
+	.unique_until = -1,
 	.timeout_ms = -1,
 	.on_error = -1,
 };
@@ -55,6 +62,18 @@ static const option_spec PUSH_OPTIONS[] = {
      .offset = offsetof(push_options, in_ms),
      .value = "DURATION",
      .help = "run it not before this time has passed, by the database's clock"},
+	{.name = "unique",
+     .type = OPTION_TEXT,
+     .offset = offsetof(push_options, unique),
+     .value = "KEY",
+     .help = "if a live job has this key, show that job and push none"},
+	{.name = "unique-until",
+     .type = OPTION_CHOICE,
+     .offset = offsetof(push_options, unique_until),
+     .value = "end|start",
+     .choices = UNTIL_NAMES,
+     .help = "how long the job keeps the key: until it has ended, or until it is "
+             "claimed (end)"},
 	{.name = "max-attempts",
      .type = OPTION_INT,
      .offset = offsetof(push_options, max_attempts),
@@ -132,12 +151,14 @@ find_run_at(db *own_db, const push_options *options, int64_t *ret_us, pawl_error
 	return status;
 }
 
+/* The answer: people and scripts get the id alone, other formats have it all. */
 static int
-print_id(const command_call *call, int64_t id)
+print_answer(const command_call *call, int64_t id, bool created)
 {
-	static const output_column columns[] = {{.name = "job", .type = OUTPUT_NUMBER}};
+	static const output_column columns[] = {{.name = "job", .type = OUTPUT_NUMBER},
+	                                        {.name = "created", .type = OUTPUT_BOOL}};
 	char text[24];
-	const char *values[] = {text};
+	const char *values[] = {text, created ? "t" : "f"};
 	output *out;
 
 	(void) snprintf(text, sizeof(text), "%" PRId64, id);
@@ -150,12 +171,12 @@ print_id(const command_call *call, int64_t id)
 	{
 		auto_buffer b = BUFFER_INIT;
 
-		output_object(&b, columns, 1, values);
+		output_object(&b, columns, 2, values);
 		if (buffer_ok(&b))
 			(void) puts(b.data);
 		return output_check();
 	}
-	out = output_new((output_format) call->common.format, columns, 1);
+	out = output_new((output_format) call->common.format, columns, 2);
 	if (out == NULL)
 		return EXIT_OPERATION;
 	output_row(out, values);
@@ -193,6 +214,7 @@ push_one_job(const command_call *call)
 	auto_session *own_db = NULL;
 	pawl_error error;
 	pawl_job_spec spec = PAWL_JOB_SPEC_INIT;
+	bool created = true;
 	int64_t id;
 	pawl_status status = read_texts(call, &args, &meta, &error);
 
@@ -209,14 +231,19 @@ push_one_job(const command_call *call)
 		spec.meta = meta;
 		spec.queue = options->queue;
 		spec.priority = options->priority;
+		spec.unique_key = options->unique;
+		spec.unique_until = options->unique_until == PAWL_UNTIL_START ? PAWL_UNTIL_START
+		                                                              : PAWL_UNTIL_END;
 		spec.max_attempts = options->max_attempts;
 		spec.timeout_ms = options->timeout_ms;
-		status = push_one(&verb, &spec, &id, &error);
+		status = push_one(&verb, &spec, &id, &created, &error);
 	}
 	if (status != PAWL_OK)
 		return talk_error(&error);
-	if (print_id(call, id) != 0)
+	if (print_answer(call, id, created) != 0)
 		return EXIT_OPERATION;
+	if (!created)
+		talk("job %" PRId64 " has that key already", id);
 	return options->wait_ms == 0 ? 0 : wait_for_end(own_db, id, options->wait_ms);
 }
 
@@ -226,23 +253,29 @@ push_one_job(const command_call *call)
 static const char *
 misplaced_option(const push_options *options)
 {
+	const struct
+	{
+		const char *name;
+		bool given;
+	} of_one_job[] = {
+		{"--queue", options->queue != NULL},
+		{"--priority", options->priority != -1},
+		{"--at", options->at_us != 0},
+		{"--in", options->in_ms != -1},
+		{"--unique", options->unique != NULL},
+		{"--unique-until", options->unique_until != -1},
+		{"--max-attempts", options->max_attempts != 0},
+		{"--timeout", options->timeout_ms != -1},
+		{"--meta", options->meta != NULL},
+		{"--wait", options->wait_ms != 0},
+	};
+
 	if (options->ndjson == NULL)
 		return options->on_error != -1 ? "--on-error" : NULL;
-	if (options->queue != NULL)
-		return "--queue";
-	if (options->priority != -1)
-		return "--priority";
-	if (options->at_us != 0)
-		return "--at";
-	if (options->in_ms != -1)
-		return "--in";
-	if (options->max_attempts != 0)
-		return "--max-attempts";
-	if (options->timeout_ms != -1)
-		return "--timeout";
-	if (options->meta != NULL)
-		return "--meta";
-	return options->wait_ms != 0 ? "--wait" : NULL;
+	for (size_t i = 0; i < sizeof(of_one_job) / sizeof(of_one_job[0]); i++)
+		if (of_one_job[i].given)
+			return of_one_job[i].name;
+	return NULL;
 }
 
 static int
@@ -261,6 +294,9 @@ run_push(const command_call *call)
 		                  misplaced);
 	if (options->at_us != 0 && options->in_ms != -1)
 		return talk_usage("push", "--at and --in cannot be used together");
+	if (options->unique_until != -1 && options->unique == NULL)
+		return talk_usage("push", "option \"--unique-until\" is of use with --unique "
+		                          "only");
 	if (options->ndjson != NULL && call->n_args > 0)
 		return talk_usage("push", "unexpected argument \"%s\" beside --ndjson",
 		                  call->args[0]);
@@ -281,13 +317,21 @@ const cli_command COMMAND_PUSH = {
 		"1 MiB; @FILE reads it from a file and - from standard input; without it the\n"
 		"arguments are {}.\n"
 		"\n"
+		"With --unique at most one live job has the key.  If there is one, its id is\n"
+		"shown, nothing is changed, not even its arguments, and the exit code is 0; "
+		"JSON\n"
+		"and CSV tell it by \"created\".  --wait then waits for that job.\n"
+		"\n"
 		"With --ndjson push a job for each line of a file: JSON objects with the "
 		"members\n"
-		"kind, args, queue, priority, run_at, max_attempts, timeout and meta; all but\n"
-		"kind may be left out.  The file is read in constant memory and pushed in\n"
-		"transactions of up to 1000 lines; the ids are shown in the order of the "
-		"lines.\n"
-		"A bad line is told with its number.  Lines before it are pushed.",
+		"kind, args, queue, priority, run_at, unique_key, unique_until, max_attempts,\n"
+		"timeout and meta; all but kind may be left out.  The file is read in "
+		"constant\n"
+		"memory and pushed in transactions of up to 1000 lines; the ids are shown in "
+		"the\n"
+		"order of the lines.  A bad line is told with its number.  Lines before it "
+		"are\n"
+		"pushed.",
 	.options = PUSH_OPTIONS,
 	.defaults = &PUSH_DEFAULTS,
 	.size = sizeof(push_options),

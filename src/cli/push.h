@@ -18,6 +18,8 @@ typedef struct push_options
 	int priority;       /* -1: the default */
 	int64_t at_us;      /* 0: at once */
 	int64_t in_ms;      /* -1: not given */
+	const char *unique; /* key; NULL: none */
+	int unique_until;   /* a pawl_unique_until; -1: not given */
 	int max_attempts;   /* 0: the default */
 	int64_t timeout_ms; /* -1: the default */
 	const char *meta;

@@ -46,8 +46,9 @@ typedef struct loading
 	size_t n;
 	size_t bytes;
 	int64_t pushed;
+	int64_t there; /* lines whose key had a live job */
 	int64_t skipped;
-	int64_t last; /* number of the last line that was pushed */
+	int64_t last; /* number of the last line that has a job */
 	int exit_code;
 	bool stopped;
 } loading;
@@ -90,16 +91,21 @@ is_lines_fault(const pawl_error *error)
 static const output_column LINE_COLUMNS[] = {
 	{.name = "line", .type = OUTPUT_NUMBER},
 	{.name = "job", .type = OUTPUT_NUMBER},
+	{.name = "created", .type = OUTPUT_BOOL},
 };
+#define N_LINE_COLUMNS (sizeof(LINE_COLUMNS) / sizeof(LINE_COLUMNS[0]))
 
 static void
-show_ids(loading *l, const batch_line *lines, const db_result *result)
+take_answers(loading *l, const batch_line *lines, const db_result *result)
 {
 	for (int row = 0; row < db_rows(result); row++)
 	{
 		char number[24];
-		const char *values[] = {number, db_text(result, row, 0)};
+		bool created = db_bool(result, row, 1);
+		const char *values[] = {number, db_text(result, row, 0), created ? "t" : "f"};
 
+		l->pushed += created;
+		l->there += !created;
 		(void) snprintf(number, sizeof(number), "%" PRId64, lines[row].number);
 		if (l->out != NULL)
 			output_row(l->out, values);
@@ -112,7 +118,8 @@ static pawl_status
 push_lines(loading *l, const batch_line *lines, size_t n, pawl_error *error)
 {
 	static const char sql[] =
-		"SELECT p.job FROM pawl.push_many((SELECT jsonb_agg(u.line::jsonb ORDER BY u.o)"
+		"SELECT p.job, p.created FROM pawl.push_many((SELECT"
+		" jsonb_agg(u.line::jsonb ORDER BY u.o)"
 		" FROM unnest($1::text[]) WITH ORDINALITY u (line, o))) p ORDER BY p.ordinal";
 	auto_params *params = db_params_new();
 	auto_result *result = NULL;
@@ -131,8 +138,7 @@ push_lines(loading *l, const batch_line *lines, size_t n, pawl_error *error)
 	if ((size_t) db_rows(result) != n)
 		return error_set(error, PAWL_ERR_DATABASE, "%d answers for %zu jobs",
 		                 db_rows(result), n);
-	show_ids(l, lines, result);
-	l->pushed += (int64_t) n;
+	take_answers(l, lines, result);
 	l->last = lines[n - 1].number;
 	return PAWL_OK;
 }
@@ -300,7 +306,9 @@ finish(loading *l)
 	progress_end(&l->progress);
 	for (size_t i = 0; i < l->n; i++)
 		free(l->lines[i].text);
-	if (l->stopped && l->pushed > 0)
+	if (l->there > 0)
+		talk("%" PRId64 " lines have a key that a live job has already", l->there);
+	if (l->stopped && l->last > 0)
 		talk("stopped; pushed %" PRId64 " jobs, up to line %" PRId64, l->pushed,
 		     l->last);
 	else if (l->stopped)
@@ -324,7 +332,8 @@ load_file(loading *l, const command_call *call, int fd)
 	l->db = own_db;
 	l->reader = ndjson_new(fd);
 	if (call->common.format != OUTPUT_TABLE)
-		l->out = output_new((output_format) call->common.format, LINE_COLUMNS, 2);
+		l->out = output_new((output_format) call->common.format, LINE_COLUMNS,
+		                    N_LINE_COLUMNS);
 	if (l->reader == NULL || (l->out == NULL && call->common.format != OUTPUT_TABLE))
 	{
 		(void) error_memory(&error);

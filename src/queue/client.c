@@ -69,20 +69,20 @@ pawl_client_close(pawl_client *client)
 
 pawl_status
 pawl_push(pawl_client *client, const pawl_job_spec *spec, int64_t *ret_job,
-          pawl_error *error)
+          bool *ret_created, pawl_error *error)
 {
 	queue_call call = client_call(client);
 
-	return push_one(&call, spec, ret_job, error);
+	return push_one(&call, spec, ret_job, ret_created, error);
 }
 
 pawl_status
 pawl_push_many(pawl_client *client, const pawl_job_spec *specs, size_t n,
-               int64_t *ret_jobs, pawl_error *error)
+               int64_t *ret_jobs, bool *ret_created, pawl_error *error)
 {
 	queue_call call = client_call(client);
 
-	return push_many(&call, specs, n, ret_jobs, error);
+	return push_many(&call, specs, n, ret_jobs, ret_created, error);
 }
 
 pawl_status

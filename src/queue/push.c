@@ -1,10 +1,7 @@
 /*
  * push.c - see push.h; runs on the thread of its caller
  *
- * Specs that differ only in args go by the array form, which the server takes
- * set-based.  Others go as arrays too, one per member, and the server makes the JSON of
- * the mixed form from them: no text of a caller's is ever pasted into another text, so
- * args that are not JSON cannot become anything but an error.
+ * How jobs are written into a statement is in push_spec.c.
  */
 #include "queue/push.h"
 
@@ -17,218 +14,64 @@
 #include "base/limits.h"
 #include "base/memory.h"
 #include "base/random.h"
-#include "base/text.h"
+#include "queue/push_spec.h"
 
 /* Args of one statement: far below what a message or a jsonb may be. */
 #define CHUNK_BYTES (16 * 1024 * 1024)
 
 #define RETRY_MS 50 /* first pause between tries of a whole push_many */
 
-/* ------------------------------------------------------------ checks ------------- */
-
-static pawl_status
-check_name(const char *what, const char *name, pawl_error *error)
-{
-	size_t length = name != NULL ? strlen(name) : 0;
-
-	if (length == 0)
-		return error_set(error, PAWL_ERR_ARGUMENT, "%s is missing", what);
-	if (length > LIMIT_NAME)
-		return error_set(error, PAWL_ERR_ARGUMENT,
-		                 "%s: %zu bytes exceed the limit of %d bytes", what, length,
-		                 LIMIT_NAME);
-	if (text_valid_utf8(name, length) != length)
-		return error_set(error, PAWL_ERR_ARGUMENT, "%s is not UTF-8", what);
-	return PAWL_OK;
-}
-
-static pawl_status
-check_json(const char *what, const char *json, pawl_error *error)
-{
-	size_t length = json != NULL ? strlen(json) : 0;
-
-	if (length > LIMIT_JSON)
-		return error_set(error, PAWL_ERR_ARGUMENT,
-		                 "%s: %zu bytes exceed the limit of %d bytes", what, length,
-		                 LIMIT_JSON);
-	if (json != NULL && text_valid_utf8(json, length) != length)
-		return error_set(error, PAWL_ERR_ARGUMENT, "%s are not UTF-8", what);
-	return PAWL_OK;
-}
-
-static pawl_status
-check_spec(const pawl_job_spec *spec, pawl_error *error)
-{
-	pawl_status status = check_name("kind", spec->kind, error);
-
-	if (status == PAWL_OK && spec->queue != NULL)
-		status = check_name("queue", spec->queue, error);
-	if (status == PAWL_OK)
-		status = check_json("args", spec->args, error);
-	if (status == PAWL_OK)
-		status = check_json("meta", spec->meta, error);
-	if (status != PAWL_OK)
-		return status;
-	if (spec->priority < -1 || spec->priority > 9)
-		return error_set(error, PAWL_ERR_ARGUMENT, "priority %d is not within 0 and 9",
-		                 spec->priority);
-	if (spec->max_attempts < 0)
-		return error_set(error, PAWL_ERR_ARGUMENT, "max_attempts is negative");
-	if (spec->timeout_ms < -1)
-		return error_set(error, PAWL_ERR_ARGUMENT, "timeout is negative");
-	if (spec->run_at_us < 0)
-		return error_set(error, PAWL_ERR_ARGUMENT, "run_at is before 1970");
-	return PAWL_OK;
-}
-
-/* ------------------------------------------------------------ parameters --------- */
-
-/* Parameters $1 to $8 of push and of the array form of push_many, but for args. */
-#define SQL_SETTINGS                                                                   \
-	"queue => $3::text, priority => $4::int,"                                          \
-	" run_at => to_timestamp(0) + $5::bigint * interval '1 microsecond',"              \
-	" max_attempts => $6::int, timeout => make_interval(secs => $7::float8 / 1000),"   \
-	" meta => $8::jsonb"
-
-static const char *
-spec_args(const pawl_job_spec *spec)
-{
-	return spec->args != NULL ? spec->args : "{}";
-}
-
-static const char *
-spec_queue(const pawl_job_spec *spec)
-{
-	return spec->queue != NULL ? spec->queue : "default";
-}
-
-static int
-spec_priority(const pawl_job_spec *spec)
-{
-	return spec->priority < 0 ? 5 : spec->priority;
-}
-
-/* An integer, or SQL NULL for the value that means the default. */
-static void
-param_unless(db_params *params, int64_t value, int64_t absent)
-{
-	if (value == absent)
-		db_param_null(params);
-	else
-		db_param_int(params, value);
-}
-
-/* $1 kind, $2 args (by the caller), then $3 ... $8. */
-static void
-param_settings(db_params *params, const pawl_job_spec *spec)
-{
-	db_param_text(params, spec_queue(spec));
-	db_param_int(params, spec_priority(spec));
-	param_unless(params, spec->run_at_us, 0);
-	param_unless(params, spec->max_attempts, 0);
-	param_unless(params, spec->timeout_ms, -1);
-	db_param_text(params, spec->meta);
-}
+/* ------------------------------------------------------------ one ---------------- */
 
 pawl_status
 push_one(const queue_call *call, const pawl_job_spec *spec, int64_t *ret_job,
-         pawl_error *error)
+         bool *ret_created, pawl_error *error)
 {
-	static const char sql[] =
-		"SELECT pawl.push(kind => $1::text, args => $2::jsonb, " SQL_SETTINGS ")";
 	auto_params *params = db_params_new();
-	pawl_status status = check_spec(spec, error);
+	auto_result *result = NULL;
+	bool keyed = spec->unique_key != NULL;
+	pawl_status status = push_spec_check(spec, error);
 
 	if (status != PAWL_OK)
 		return status;
-	db_param_text(params, spec->kind);
-	db_param_text(params, spec_args(spec));
-	param_settings(params, spec);
-	return call_run_int(call, sql, params, ret_job, error);
+	if (keyed)
+		push_param_uniform(params, &spec, 1);
+	else
+		push_param_one(params, spec);
+	status =
+		call_run(call, keyed ? PUSH_SQL_UNIFORM : PUSH_SQL_ONE, params, &result, error);
+	if (status != PAWL_OK)
+		return status;
+	if (db_rows(result) != 1)
+		return error_set(error, PAWL_ERR_DATABASE, "%d answers for one job",
+		                 db_rows(result));
+	*ret_job = db_int(result, 0, 0);
+	if (ret_created != NULL)
+		*ret_created = !keyed || db_bool(result, 0, 1);
+	return PAWL_OK;
 }
 
 /* ------------------------------------------------------------ many --------------- */
 
-static bool
-same_text(const char *a, const char *b)
+/* A push_many on its way: the specs in the order in which they are sent. */
+typedef struct pushing
 {
-	if (a == NULL || b == NULL)
-		return a == b;
-	return strcmp(a, b) == 0;
-}
-
-/* Do the two differ in their args alone? */
-static bool
-same_settings(const pawl_job_spec *a, const pawl_job_spec *b)
-{
-	return same_text(a->kind, b->kind) && same_text(spec_queue(a), spec_queue(b)) &&
-	       spec_priority(a) == spec_priority(b) && a->run_at_us == b->run_at_us &&
-	       a->max_attempts == b->max_attempts && a->timeout_ms == b->timeout_ms &&
-	       same_text(a->meta, b->meta);
-}
-
-static void
-param_uniform(db_params *params, const pawl_job_spec *specs, size_t n)
-{
-	db_param_text(params, specs[0].kind);
-	db_param_array_begin(params);
-	for (size_t i = 0; i < n; i++)
-		db_param_array_text(params, spec_args(&specs[i]));
-	db_param_array_end(params);
-	param_settings(params, &specs[0]);
-}
-
-static void
-array_unless(db_params *params, int64_t value, int64_t absent)
-{
-	if (value == absent)
-		db_param_array_text(params, NULL);
-	else
-		db_param_array_int(params, value);
-}
-
-static void
-param_mixed(db_params *params, const pawl_job_spec *specs, size_t n)
-{
-	for (int column = 1; column <= 8; column++)
-	{
-		db_param_array_begin(params);
-		for (size_t i = 0; i < n; i++)
-		{
-			const pawl_job_spec *s = &specs[i];
-
-			if (column == 1)
-				db_param_array_text(params, s->kind);
-			else if (column == 2)
-				db_param_array_text(params, spec_args(s));
-			else if (column == 3)
-				db_param_array_text(params, spec_queue(s));
-			else if (column == 4)
-				db_param_array_int(params, spec_priority(s));
-			else if (column == 5)
-				array_unless(params, s->run_at_us, 0);
-			else if (column == 6)
-				array_unless(params, s->max_attempts, 0);
-			else if (column == 7)
-				array_unless(params, s->timeout_ms, -1);
-			else
-				db_param_array_text(params, s->meta);
-		}
-		db_param_array_end(params);
-	}
-}
+	const pawl_job_spec **order;
+	size_t n;
+	int64_t *jobs; /* answers, in the order of sending */
+	bool *created;
+} pushing;
 
 /* Jobs of the next statement: bounded in number and in bytes, at least one. */
 static size_t
-chunk_length(const pawl_job_spec *specs, size_t n)
+chunk_length(const pawl_job_spec *const *specs, size_t n)
 {
 	size_t bytes = 0;
 	size_t i = 0;
 
 	while (i < n && i < LIMIT_PUSH)
 	{
-		bytes += strlen(spec_args(&specs[i]));
-		bytes += specs[i].meta != NULL ? strlen(specs[i].meta) : 0;
+		bytes += push_spec_bytes(specs[i]);
 		if (i > 0 && bytes > CHUNK_BYTES)
 			break;
 		i++;
@@ -236,59 +79,75 @@ chunk_length(const pawl_job_spec *specs, size_t n)
 	return i;
 }
 
-static pawl_status
-push_chunk(db_txn *txn, const pawl_job_spec *specs, size_t n, int64_t *ret_jobs,
-           pawl_error *error)
+/* Those without a key first, as they came; then by key, equal ones as they came. */
+static int
+compare_keys(const void *left, const void *right)
 {
-	static const char uniform[] =
-		"SELECT job FROM pawl.push_many(kind => $1::text,"
-		" args => $2::jsonb[], " SQL_SETTINGS ") ORDER BY ordinal";
-	static const char mixed[] =
-		"SELECT job FROM pawl.push_many((SELECT jsonb_agg(jsonb_strip_nulls("
-		"jsonb_build_object('kind', k, 'queue', q, 'priority', p,"
-		" 'run_at', to_timestamp(0) + r * interval '1 microsecond',"
-		" 'max_attempts', m, 'timeout', make_interval(secs => t::float8 / 1000)))"
-		" || jsonb_build_object('args', a, 'meta', x) ORDER BY o)"
-		" FROM unnest($1::text[], $2::jsonb[], $3::text[], $4::int[],"
-		" $5::bigint[], $6::int[], $7::bigint[], $8::jsonb[])"
-		" WITH ORDINALITY AS u(k, a, q, p, r, m, t, x, o))) ORDER BY ordinal";
+	const pawl_job_spec *a = *(const pawl_job_spec *const *) left;
+	const pawl_job_spec *b = *(const pawl_job_spec *const *) right;
+	int keys = 0;
+
+	if (a->unique_key == NULL || b->unique_key == NULL)
+		keys = (a->unique_key != NULL) - (b->unique_key != NULL);
+	else
+		keys = strcmp(a->unique_key, b->unique_key);
+	return keys != 0 ? keys : (a > b) - (a < b); /* both are of one array */
+}
+
+/*
+ * The server takes the keys of one statement in the order of COLLATE "C", which is that
+ * of their bytes.  When there are several statements in the transaction it is for us to
+ * keep that order from one to the next.
+ */
+static void
+set_order(pushing *p, const pawl_job_spec *specs)
+{
+	for (size_t i = 0; i < p->n; i++)
+		p->order[i] = &specs[i];
+	if (chunk_length(p->order, p->n) < p->n)
+		qsort(p->order, p->n, sizeof(p->order[0]), compare_keys);
+}
+
+static pawl_status
+push_chunk(db_txn *txn, const pushing *p, size_t at, size_t n, pawl_error *error)
+{
+	const pawl_job_spec *const *specs = p->order + at;
+	bool uniform = push_uniform(specs, n);
 	auto_params *params = db_params_new();
 	auto_result *result = NULL;
 	pawl_status status;
-	bool same = true;
 
-	if (params == NULL)
-		return error_memory(error);
-	for (size_t i = 1; i < n && same; i++)
-		same = same_settings(&specs[0], &specs[i]);
-	if (same)
-		param_uniform(params, specs, n);
+	if (uniform)
+		push_param_uniform(params, specs, n);
 	else
-		param_mixed(params, specs, n);
-	status = db_exec(txn, same ? uniform : mixed, params, &result, error);
+		push_param_mixed(params, specs, n);
+	status = db_exec(txn, uniform ? PUSH_SQL_UNIFORM : PUSH_SQL_MIXED, params, &result,
+	                 error);
 	if (status != PAWL_OK)
 		return status;
-	if (db_rows(result) != (int) n)
+	if ((size_t) db_rows(result) != n)
 		return error_set(error, PAWL_ERR_DATABASE, "%d answers for %zu jobs",
 		                 db_rows(result), n);
 	for (size_t i = 0; i < n; i++)
-		ret_jobs[i] = db_int(result, (int) i, 0);
+	{
+		p->jobs[at + i] = db_int(result, (int) i, 0);
+		p->created[at + i] = db_bool(result, (int) i, 1);
+	}
 	return PAWL_OK;
 }
 
 /* The whole in one transaction, once. */
 static pawl_status
-push_all(const queue_call *call, const pawl_job_spec *specs, size_t n,
-         int64_t *ret_jobs, pawl_error *error)
+push_all(const queue_call *call, const pushing *p, pawl_error *error)
 {
 	auto_txn txn = {0};
 	pawl_status status = db_begin(call->db, &call->limits, &txn, error);
 
-	for (size_t done = 0; done < n && status == PAWL_OK;)
+	for (size_t done = 0; done < p->n && status == PAWL_OK;)
 	{
-		size_t length = chunk_length(specs + done, n - done);
+		size_t length = chunk_length(p->order + done, p->n - done);
 
-		status = push_chunk(&txn, specs + done, length, ret_jobs + done, error);
+		status = push_chunk(&txn, p, done, length, error);
 		done += length;
 	}
 	if (status == PAWL_OK)
@@ -317,30 +176,50 @@ pause_before_retry(db *own_db, int64_t pause_ms)
 	return true;
 }
 
-pawl_status
-push_many(const queue_call *call, const pawl_job_spec *specs, size_t n,
-          int64_t *ret_jobs, pawl_error *error)
+static pawl_status
+push_until_deadline(const queue_call *call, const pushing *p, pawl_error *error)
 {
-	auto_free int64_t *jobs = malloc((n + 1) * sizeof(*jobs));
 	int64_t pause_ms = RETRY_MS;
-	pawl_status status = PAWL_OK;
 
-	if (jobs == NULL)
-		return error_memory(error);
-	for (size_t i = 0; i < n && status == PAWL_OK; i++)
-		status = check_spec(&specs[i], error);
-	if (status != PAWL_OK || n == 0)
-		return status;
 	for (;;)
 	{
-		status = push_all(call, specs, n, jobs, error);
-		if (!may_try_again(call, status, pause_ms))
-			break;
-		if (!pause_before_retry(call->db, pause_ms))
-			break;
+		pawl_status status = push_all(call, p, error);
+
+		if (status == PAWL_OK && pause_ms > RETRY_MS)
+			error_clear(error); /* of what earlier tries left in it */
+		if (!may_try_again(call, status, pause_ms) ||
+		    !pause_before_retry(call->db, pause_ms))
+			return status;
 		pause_ms *= 2;
 	}
-	if (status == PAWL_OK)
-		memcpy(ret_jobs, jobs, n * sizeof(*jobs));
+}
+
+pawl_status
+push_many(const queue_call *call, const pawl_job_spec *specs, size_t n,
+          int64_t *ret_jobs, bool *ret_created, pawl_error *error)
+{
+	auto_free const pawl_job_spec **order = malloc((n + 1) * sizeof(*order));
+	auto_free int64_t *jobs = malloc((n + 1) * sizeof(*jobs));
+	auto_free bool *created = malloc((n + 1) * sizeof(*created));
+	pushing p = {.order = order, .n = n, .jobs = jobs, .created = created};
+	pawl_status status = PAWL_OK;
+
+	if (order == NULL || jobs == NULL || created == NULL)
+		return error_memory(error);
+	for (size_t i = 0; i < n && status == PAWL_OK; i++)
+		status = push_spec_check(&specs[i], error);
+	if (status != PAWL_OK || n == 0)
+		return status;
+	set_order(&p, specs);
+	status = push_until_deadline(call, &p, error);
+	for (size_t i = 0; i < n && status == PAWL_OK; i++)
+	{
+		size_t place = (size_t) (order[i] - specs);
+
+		assert(place < n);
+		ret_jobs[place] = jobs[i];
+		if (ret_created != NULL)
+			ret_created[place] = created[i];
+	}
 	return status;
 }

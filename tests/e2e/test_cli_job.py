@@ -112,6 +112,19 @@ def test_show_has_attempts_and_log(db, api):
     assert "unsuccessful attempts:" in text and "last log lines:" in text
 
 
+def test_show_has_the_key(db, api):
+    """The bug: a push says that some job has the key, and nobody can see which key it is;
+    or every job without one shows an empty line."""
+    job = api.push("k", unique_key="contact 7", unique_until="start")
+    data = shown(db, job)
+    assert (data["unique_key"], data["unique_until"]) == ("contact 7", "start")
+    text = run_pawl(db, "job", "show", job).stdout
+    assert "unique_key    contact 7\n" in text and "unique_until  start\n" in text
+    job = api.push("k")
+    assert shown(db, job)["unique_key"] is None
+    assert "unique" not in run_pawl(db, "job", "show", job).stdout
+
+
 def test_an_unknown_job_is_exit_3(db):
     """The bug: an empty table for a job that does not exist."""
     for command in ("show", "logs", "wait", "cancel", "retry"):
@@ -264,3 +277,15 @@ def test_retry(db, api):
     assert api.state(job) == "ready"
     api.cancel(job)
     assert rows(db, "retry", "--kind", "k", "--state", "cancelled")[0]["done"] is True
+
+
+def test_retry_of_a_job_whose_key_is_taken(db, api):
+    """The bug: two live jobs with one key; or the refusal is said to be done."""
+    job = api.push("k", unique_key="a")
+    api.cancel(job)
+    other = api.push("k", unique_key="a")
+    (answer,) = rows(db, "retry", job, check=5)
+    assert answer == {"job": job, "was": "cancelled", "done": False}
+    api.cancel(other)
+    assert rows(db, "retry", job)[0]["done"] is True
+    assert api.push("k", unique_key="a") == job

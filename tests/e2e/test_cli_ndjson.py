@@ -36,11 +36,30 @@ def test_every_member_is_taken(db, api):
     """The bug: a member of a line is read and lost."""
     line = {"kind": "m", "args": [1, "ü"], "queue": "q", "priority": 9,
             "run_at": "2040-01-01T00:00:00Z", "max_attempts": 3, "timeout": "90s",
-            "meta": {"a": 1}}
+            "meta": {"a": 1}, "unique_key": "ä", "unique_until": "start"}
     row = api.job(int(load(db, [line]).stdout))
     assert (row.kind, row.args, row.queue, row.priority) == ("m", [1, "ü"], "q", 9)
     assert (row.run_at.year, row.max_attempts, row.meta) == (2040, 3, {"a": 1})
     assert row.timeout.total_seconds() == 90
+    assert (row.unique_key, row.unique_until) == ("ä", "start")
+
+
+def test_keys_that_have_a_live_job(db, api):
+    """The bug: a key that has a job already is an error, or shifts the ids; nobody is
+    told that fewer jobs were made than there are lines.  1,000 lines are a transaction, so
+    the key of the last line is found in another."""
+    lines = [job(n) | {"unique_key": f"key {n % 600}"} for n in range(1000)]
+    lines += [job(-1), job(0) | {"unique_key": "key 0"}]
+    result = load(db, lines, "-o", "jsonl")
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [row["line"] for row in rows] == list(range(1, 1003))
+    assert [row["created"] for row in rows] == [True] * 600 + [False] * 400 + [True, False]
+    assert [row["job"] for row in rows[600:1000]] == [row["job"] for row in rows[:400]]
+    assert rows[1001]["job"] == rows[0]["job"]
+    assert "401 lines have a key that a live job has already" in result.stderr
+    assert "pushed 601 jobs" in result.stderr
+    assert sorted(numbers(api)) == [-1, *range(600)]
+    assert load(db, lines[:2]).stdout.split() == [str(row["job"]) for row in rows[:2]]
 
 
 def test_a_bad_line_stops_with_its_number(db, api):
@@ -75,11 +94,14 @@ def test_what_the_server_refuses_takes_no_other_with_it(db, api):
 
 def test_skip_leaves_out_what_the_program_refuses(db, api):
     """The bug: --on-error skip works for the server's errors alone."""
-    lines = [job(1), "[]\n", "\n", {"kind": "k", "prio": 1}, "x" * (5 << 20) + "\n", job(2)]
+    lines = [job(1), "[]\n", "\n", {"kind": "k", "prio": 1}, "x" * (5 << 20) + "\n", job(2),
+             job(3) | {"unique_key": "ä" * 128}, job(4) | {"unique_until": "now"}]
     result = load(db, lines, "--on-error", "skip", check=1)
     assert "line 2: it is not a JSON object" in result.stderr
     assert 'line 4: unknown member "prio"' in result.stderr
     assert "line 5: it is longer than the limit of 4194304 bytes" in result.stderr
+    assert 'line 7: "unique_key" must have 1 to 255 bytes, not 256' in result.stderr
+    assert 'line 8: "unique_until" must be "end" or "start"' in result.stderr
     assert numbers(api) == [1, 2]
 
 

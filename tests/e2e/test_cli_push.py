@@ -3,10 +3,12 @@
 import csv
 import io
 import json
+import subprocess
 from datetime import datetime, timezone
 
 import pytest
-from harness.program import run_pawl
+from harness.paths import program
+from harness.program import environment, run_pawl
 
 
 def push(db, *args, **options):
@@ -76,8 +78,79 @@ def test_output_formats(db):
     job = json.loads(run_pawl(db, "push", "k", "-o", "json").stdout)["job"]
     lines = run_pawl(db, "push", "k", "-o", "jsonl").stdout.splitlines()
     rows = list(csv.DictReader(io.StringIO(run_pawl(db, "push", "k", "-o", "csv").stdout)))
-    assert [json.loads(line)["job"] for line in lines] == [job + 1]
-    assert [int(row["job"]) for row in rows] == [job + 2]
+    assert [json.loads(line) for line in lines] == [{"job": job + 1, "created": True}]
+    assert rows == [{"job": str(job + 2), "created": "true"}]
+
+
+# -- unique keys ------------------------------------------------------------------
+
+
+def test_a_key_that_has_a_live_job(db, api):
+    """The bug: a second job; or an exit code that ends a script under `set -e`, though
+    nothing is wrong; or a stdout that a script cannot use as the id."""
+    first = run_pawl(db, "push", "k", "1", "--unique", "mail 7")
+    assert first.stderr == ""
+    again = run_pawl(db, "push", "k", "2", "--unique", "mail 7")
+    assert again.stdout == first.stdout
+    job = int(first.stdout)
+    assert again.stderr == f"pawl: job {job} has that key already\n"
+    assert run_pawl(db, "push", "k", "--unique", "mail 7", "--quiet").stderr == ""
+    assert api.job(job).args == 1, "and it is not changed"
+    data = json.loads(run_pawl(db, "push", "k", "--unique", "mail 7", "-o", "json").stdout)
+    assert data == {"job": job, "created": False}
+    (row,) = csv.DictReader(
+        io.StringIO(run_pawl(db, "push", "k", "--unique", "mail 7", "-o", "csv").stdout))
+    assert row == {"job": str(job), "created": "false"}
+    assert push(db, "k", "--unique", "mail 8") > job
+    assert api.one("SELECT count(*) FROM pawl.job") == 2
+    api.cancel(job)
+    assert push(db, "k", "--unique", "mail 7") > job, "the key is free when its job has ended"
+
+
+def test_every_option_goes_with_a_key(db, api):
+    """The bug: a job with a key is pushed by another statement, which forgets a member."""
+    job = api.job(
+        push(db, "mail", "[1]", "-q", "slow", "-p", "9", "--in", "1h", "--max-attempts", "7",
+             "--timeout", "30s", "--meta", "{}", "--unique", "ä", "--unique-until", "start")
+    )
+    assert (job.kind, job.args, job.queue, job.priority) == ("mail", [1], "slow", 9)
+    assert (job.state, job.max_attempts, job.meta) == ("scheduled", 7, {})
+    assert job.timeout.total_seconds() == 30
+    assert (job.unique_key, job.unique_until) == ("ä", "start")
+
+
+def test_until(db, api):
+    """The bug: a key that is to be free at the start is kept, or the other way round."""
+    kept, freed = push(db, "k", "--unique", "a"), push(
+        db, "k", "--unique", "b", "--unique-until", "start")
+    assert len(api.claim(api.worker_start(), 2)) == 2
+    assert push(db, "k", "--unique", "a") == kept
+    assert push(db, "k", "--unique", "b", "--unique-until", "end") > freed
+
+
+def test_bad_keys(db):
+    """The bug: a key that the server would refuse is told as an error of the database."""
+    for arguments, text in (
+        (["--unique", ""], "unique key is empty"),
+        (["--unique", "x" * 256], "unique key: 256 bytes exceed the limit of 255 bytes"),
+        (["--unique-until", "end"], '"--unique-until" is of use with --unique only'),
+        (["--unique", "a", "--unique-until", "now"], "now"),
+    ):
+        assert text in run_pawl(db, "push", "k", *arguments, check=2).stderr
+
+
+def test_wait_for_the_job_that_has_the_key(db, api):
+    """The bug: --wait waits for a job that was not made, or does not wait."""
+    job = api.push("k", unique_key="a")
+    claim = api.claim_one(api.worker_start())
+    process = subprocess.Popen(
+        [program(), "push", "k", "--unique", "a", "--wait", "-o", "json"], env=environment(db),
+        stdout=subprocess.PIPE, text=True)
+    assert json.loads(process.stdout.readline()) == {"job": job, "created": False}
+    assert process.poll() is None
+    api.fail(job, claim.fence, retry=False)
+    assert process.wait(30) == 1
+    process.stdout.close()
 
 
 def test_wait_ends_as_the_job_does(db, worker):

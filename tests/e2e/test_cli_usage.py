@@ -30,7 +30,7 @@ def call(*args, **options):
         (["job"], '"job" needs one of its commands'),
         (["job", "frobnicate"], 'unknown command "job frobnicate"'),
         (["batch", "list"], 'unknown command "batch"'),
-        (["push", "k", "--unique", "x"], 'unknown option "--unique"'),
+        (["push", "k", "--group", "x"], 'unknown option "--group"'),
         (["push", "k", "--prio", "3"], 'unknown option "--prio"'),
         (["push"], "the kind of the job is missing"),
         (["push", "k", "1", "2"], 'unexpected argument "2"'),

@@ -197,6 +197,12 @@ what_is_no_job_is_refused(void **state)
 	               "\"run_at\" must be a time such as \"2026-11-21T08:00:00Z\"");
 	expect_refused("{\"kind\":\"a\",\"timeout\":30}",
 	               "\"timeout\" must be a duration such as \"30s\" or \"5min\"");
+	expect_refused("{\"kind\":\"a\",\"unique_key\":\"\"}",
+	               "\"unique_key\" must have 1 to 255 bytes, not 0");
+	expect_refused("{\"kind\":\"a\",\"unique_until\":\"now\"}",
+	               "\"unique_until\" must be \"end\" or \"start\"");
+	expect_refused("{\"kind\":\"a\",\"unique_until\":1}",
+	               "\"unique_until\" must be \"end\" or \"start\"");
 	expect_refused("{\"kind\":\"\xff\"}",
 	               "it is not UTF-8 text: byte 0xff at offset 9");
 }
@@ -212,6 +218,8 @@ what_is_a_job_passes(void **state)
 		"{\"kind\":\"a\",\"args\":1e999}",
 		("{\"kind\":\"a\",\"priority\":0,\"run_at\":\"2026-11-21T08:00:00Z\","
 	     "\"max_attempts\":1,\"timeout\":\"0\",\"queue\":\"q\"}"),
+		"{\"kind\":\"a\",\"unique_key\":\"\xc3\xa4\",\"unique_until\":\"start\"}",
+		"{\"kind\":\"a\",\"unique_key\":null,\"unique_until\":null}",
 	};
 	pawl_error error;
 

@@ -33,7 +33,7 @@ push_some(pawl_client *client, int n)
 
 	spec.kind = "embedded";
 	for (int i = 0; i < n; i++)
-		must(pawl_push(client, &spec, &job, &error), &error);
+		must(pawl_push(client, &spec, &job, NULL, &error), &error);
 }
 
 static void *

@@ -1,0 +1,336 @@
+/*
+ * push_spec.c - see push_spec.h; runs on the thread of its caller
+ */
+#include "queue/push_spec.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/limits.h"
+#include "base/text.h"
+
+/* ------------------------------------------------------------ checks ------------- */
+
+static pawl_status
+check_name(const char *what, const char *name, pawl_error *error)
+{
+	size_t length = name != NULL ? strlen(name) : 0;
+
+	if (length == 0)
+		return error_set(error, PAWL_ERR_ARGUMENT, "%s is %s", what,
+		                 name == NULL ? "missing" : "empty");
+	if (length > LIMIT_NAME)
+		return error_set(error, PAWL_ERR_ARGUMENT,
+		                 "%s: %zu bytes exceed the limit of %d bytes", what, length,
+		                 LIMIT_NAME);
+	if (text_valid_utf8(name, length) != length)
+		return error_set(error, PAWL_ERR_ARGUMENT, "%s is not UTF-8", what);
+	return PAWL_OK;
+}
+
+static pawl_status
+check_json(const char *what, const char *json, pawl_error *error)
+{
+	size_t length = json != NULL ? strlen(json) : 0;
+
+	if (length > LIMIT_JSON)
+		return error_set(error, PAWL_ERR_ARGUMENT,
+		                 "%s: %zu bytes exceed the limit of %d bytes", what, length,
+		                 LIMIT_JSON);
+	if (json != NULL && text_valid_utf8(json, length) != length)
+		return error_set(error, PAWL_ERR_ARGUMENT, "%s are not UTF-8", what);
+	return PAWL_OK;
+}
+
+static pawl_status
+check_texts(const pawl_job_spec *spec, pawl_error *error)
+{
+	pawl_status status = check_name("kind", spec->kind, error);
+
+	if (status == PAWL_OK && spec->queue != NULL)
+		status = check_name("queue", spec->queue, error);
+	if (status == PAWL_OK && spec->unique_key != NULL)
+		status = check_name("unique key", spec->unique_key, error);
+	if (status == PAWL_OK)
+		status = check_json("args", spec->args, error);
+	if (status == PAWL_OK)
+		status = check_json("meta", spec->meta, error);
+	return status;
+}
+
+pawl_status
+push_spec_check(const pawl_job_spec *spec, pawl_error *error)
+{
+	pawl_status status = check_texts(spec, error);
+
+	if (status != PAWL_OK)
+		return status;
+	if (spec->priority < -1 || spec->priority > 9)
+		return error_set(error, PAWL_ERR_ARGUMENT, "priority %d is not within 0 and 9",
+		                 spec->priority);
+	if (spec->unique_until != PAWL_UNTIL_END && spec->unique_until != PAWL_UNTIL_START)
+		return error_set(error, PAWL_ERR_ARGUMENT, "unique_until %d is unknown",
+		                 (int) spec->unique_until);
+	if (spec->max_attempts < 0)
+		return error_set(error, PAWL_ERR_ARGUMENT, "max_attempts is negative");
+	if (spec->timeout_ms < -1)
+		return error_set(error, PAWL_ERR_ARGUMENT, "timeout is negative");
+	if (spec->run_at_us < 0)
+		return error_set(error, PAWL_ERR_ARGUMENT, "run_at is before 1970");
+	return PAWL_OK;
+}
+
+/* ------------------------------------------------------------ defaults ----------- */
+
+static const char *
+spec_args(const pawl_job_spec *spec)
+{
+	return spec->args != NULL ? spec->args : "{}";
+}
+
+static const char *
+spec_queue(const pawl_job_spec *spec)
+{
+	return spec->queue != NULL ? spec->queue : "default";
+}
+
+static int
+spec_priority(const pawl_job_spec *spec)
+{
+	return spec->priority < 0 ? 5 : spec->priority;
+}
+
+static const char *
+spec_until(const pawl_job_spec *spec)
+{
+	return spec->unique_until == PAWL_UNTIL_START ? "start" : "end";
+}
+
+size_t
+push_spec_bytes(const pawl_job_spec *spec)
+{
+	return strlen(spec_args(spec)) + (spec->meta != NULL ? strlen(spec->meta) : 0);
+}
+
+/* ------------------------------------------------------------ one form ----------- */
+
+/* Parameters $3 to $8 of push and of the array form of push_many. */
+#define SQL_SETTINGS                                                                   \
+	"queue => $3::text, priority => $4::int,"                                          \
+	" run_at => to_timestamp(0) + $5::bigint * interval '1 microsecond',"              \
+	" max_attempts => $6::int, timeout => make_interval(secs => $7::float8 / 1000),"   \
+	" meta => $8::jsonb"
+
+const char PUSH_SQL_ONE[] =
+	"SELECT pawl.push(kind => $1::text, args => $2::jsonb, " SQL_SETTINGS ")";
+
+const char PUSH_SQL_UNIFORM[] =
+	"SELECT job, created FROM pawl.push_many(kind => $1::text,"
+	" args => $2::jsonb[], " SQL_SETTINGS ","
+	" unique_keys => $9::text[], unique_until => $10::text) ORDER BY ordinal";
+
+/* An integer, or SQL NULL for the value that means the default. */
+static void
+param_unless(db_params *params, int64_t value, int64_t absent)
+{
+	if (value == absent)
+		db_param_null(params);
+	else
+		db_param_int(params, value);
+}
+
+static void
+param_settings(db_params *params, const pawl_job_spec *spec)
+{
+	db_param_text(params, spec_queue(spec));
+	db_param_int(params, spec_priority(spec));
+	param_unless(params, spec->run_at_us, 0);
+	param_unless(params, spec->max_attempts, 0);
+	param_unless(params, spec->timeout_ms, -1);
+	db_param_text(params, spec->meta);
+}
+
+void
+push_param_one(db_params *params, const pawl_job_spec *spec)
+{
+	assert(spec->unique_key == NULL); /* its answer would not say who has the key */
+	db_param_text(params, spec->kind);
+	db_param_text(params, spec_args(spec));
+	param_settings(params, spec);
+}
+
+/* ------------------------------------------------------------ uniform form ------- */
+
+static bool
+same_text(const char *a, const char *b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	return strcmp(a, b) == 0;
+}
+
+/* Do the two differ in args and unique key alone, how long it is kept left aside? */
+static bool
+same_settings(const pawl_job_spec *a, const pawl_job_spec *b)
+{
+	return same_text(a->kind, b->kind) && same_text(spec_queue(a), spec_queue(b)) &&
+	       spec_priority(a) == spec_priority(b) && a->run_at_us == b->run_at_us &&
+	       a->max_attempts == b->max_attempts && a->timeout_ms == b->timeout_ms &&
+	       same_text(a->meta, b->meta);
+}
+
+/* The first that has a key, whose until is that of all; NULL: none has. */
+static const pawl_job_spec *
+first_keyed(const pawl_job_spec *const *specs, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (specs[i]->unique_key != NULL)
+			return specs[i];
+	return NULL;
+}
+
+bool
+push_uniform(const pawl_job_spec *const *specs, size_t n)
+{
+	const pawl_job_spec *keyed = first_keyed(specs, n);
+
+	for (size_t i = 0; i < n; i++)
+	{
+		if (!same_settings(specs[0], specs[i]))
+			return false;
+		if (specs[i]->unique_key != NULL &&
+		    specs[i]->unique_until != keyed->unique_until)
+			return false;
+	}
+	return true;
+}
+
+void
+push_param_uniform(db_params *params, const pawl_job_spec *const *specs, size_t n)
+{
+	const pawl_job_spec *keyed = first_keyed(specs, n);
+
+	db_param_text(params, specs[0]->kind);
+	db_param_array_begin(params);
+	for (size_t i = 0; i < n; i++)
+		db_param_array_text(params, spec_args(specs[i]));
+	db_param_array_end(params);
+	param_settings(params, specs[0]);
+	if (keyed == NULL)
+	{
+		db_param_null(params);
+		db_param_text(params, "end");
+		return;
+	}
+	db_param_array_begin(params);
+	for (size_t i = 0; i < n; i++)
+		db_param_array_text(params, specs[i]->unique_key);
+	db_param_array_end(params);
+	db_param_text(params, spec_until(keyed));
+}
+
+/* ------------------------------------------------------------ mixed form --------- */
+
+const char PUSH_SQL_MIXED[] =
+	"SELECT job, created FROM pawl.push_many((SELECT jsonb_agg(jsonb_strip_nulls("
+	"jsonb_build_object('kind', k, 'queue', q, 'priority', p,"
+	" 'run_at', to_timestamp(0) + r * interval '1 microsecond',"
+	" 'max_attempts', m, 'timeout', make_interval(secs => t::float8 / 1000),"
+	" 'unique_key', uk, 'unique_until', uu))"
+	" || jsonb_build_object('args', a, 'meta', x) ORDER BY o)"
+	" FROM unnest($1::text[], $2::jsonb[], $3::text[], $4::int[], $5::bigint[],"
+	" $6::int[], $7::bigint[], $8::jsonb[], $9::text[], $10::text[])"
+	" WITH ORDINALITY AS u(k, a, q, p, r, m, t, x, uk, uu, o))) ORDER BY ordinal";
+
+static void
+array_unless(db_params *params, int64_t value, int64_t absent)
+{
+	if (value == absent)
+		db_param_array_text(params, NULL);
+	else
+		db_param_array_int(params, value);
+}
+
+/* The columns of the mixed form: what each appends of a spec. */
+
+static void
+put_kind(db_params *params, const pawl_job_spec *spec)
+{
+	db_param_array_text(params, spec->kind);
+}
+
+static void
+put_args(db_params *params, const pawl_job_spec *spec)
+{
+	db_param_array_text(params, spec_args(spec));
+}
+
+static void
+put_queue(db_params *params, const pawl_job_spec *spec)
+{
+	db_param_array_text(params, spec_queue(spec));
+}
+
+static void
+put_priority(db_params *params, const pawl_job_spec *spec)
+{
+	db_param_array_int(params, spec_priority(spec));
+}
+
+static void
+put_run_at(db_params *params, const pawl_job_spec *spec)
+{
+	array_unless(params, spec->run_at_us, 0);
+}
+
+static void
+put_max_attempts(db_params *params, const pawl_job_spec *spec)
+{
+	array_unless(params, spec->max_attempts, 0);
+}
+
+static void
+put_timeout(db_params *params, const pawl_job_spec *spec)
+{
+	array_unless(params, spec->timeout_ms, -1);
+}
+
+static void
+put_meta(db_params *params, const pawl_job_spec *spec)
+{
+	db_param_array_text(params, spec->meta);
+}
+
+static void
+put_unique_key(db_params *params, const pawl_job_spec *spec)
+{
+	db_param_array_text(params, spec->unique_key);
+}
+
+static void
+put_unique_until(db_params *params, const pawl_job_spec *spec)
+{
+	db_param_array_text(params, spec->unique_key != NULL ? spec_until(spec) : NULL);
+}
+
+/* In the order of the parameters $1, $2, ... */
+static void (*const PUT_COLUMN[])(db_params *params, const pawl_job_spec *spec) = {
+	put_kind,         put_args,    put_queue, put_priority,   put_run_at,
+	put_max_attempts, put_timeout, put_meta,  put_unique_key, put_unique_until,
+};
+static_assert(sizeof(PUT_COLUMN) / sizeof(PUT_COLUMN[0]) == 10,
+              "a column for each parameter of the mixed form");
+
+void
+push_param_mixed(db_params *params, const pawl_job_spec *const *specs, size_t n)
+{
+	for (size_t column = 0; column < sizeof(PUT_COLUMN) / sizeof(PUT_COLUMN[0]);
+	     column++)
+	{
+		db_param_array_begin(params);
+		for (size_t i = 0; i < n; i++)
+			PUT_COLUMN[column](params, specs[i]);
+		db_param_array_end(params);
+	}
+}
