@@ -9,6 +9,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -58,6 +59,17 @@ append_labelled(buffer *b, const char *label, const char *text)
 	buffer_append_char(b, '\n');
 }
 
+/* What a user lacks who may use the schema, but not the whole of it. */
+static const char *
+role_hint(const pawl_error *error)
+{
+	if (strcmp(error->sqlstate, "42501") != 0 || error->hint[0] != '\0' ||
+	    strstr(error->message, " role ") != NULL)
+		return "";
+	return "pawl_producer pushes, cancels and retries, pawl_worker works, pawl_reader "
+		   "looks and waits: grant this user what is missing.";
+}
+
 int
 talk_error_at(const char *place, const pawl_error *error)
 {
@@ -73,6 +85,7 @@ talk_error_at(const char *place, const pawl_error *error)
 	buffer_append_char(&b, '\n');
 	append_labelled(&b, "DETAIL:  ", error->detail);
 	append_labelled(&b, "HINT:  ", error->hint);
+	append_labelled(&b, "HINT:  ", role_hint(error));
 	say(&b);
 	return error_exit_code(error->status);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "db/connection.h"
 #include "db/migration.h"
 #include "db/report.h"
 
@@ -162,6 +163,16 @@ judge_version(int current, pawl_error *error)
 	return PAWL_ERR_SCHEMA;
 }
 
+/* In words of ours, with the place: often it is the wrong database. */
+static void
+tell_absent(const db *conn, pawl_error *error)
+{
+	error_set(error, PAWL_ERR_SCHEMA, "there is no schema pawl in database \"%s\"",
+	          conn->pg != NULL ? PQdb(conn->pg) : "");
+	error_sqlstate(error, "42P01");
+	error_hint(error, "%s", REPORT_SCHEMA_HINT);
+}
+
 pawl_status
 migrate_check(db *conn, pawl_error *error)
 {
@@ -176,7 +187,9 @@ migrate_check(db *conn, pawl_error *error)
 		status = migration_version(&txn, &current, &own);
 	if (status == PAWL_OK)
 		return judge_version(current, error);
-	if (strcmp(own.sqlstate, "42501") == 0)
+	if (strcmp(own.sqlstate, "42P01") == 0)
+		tell_absent(conn, &own);
+	else if (strcmp(own.sqlstate, "42501") == 0)
 		error_hint(&own, "Grant this user pawl_producer, pawl_worker or pawl_reader.");
 	if (error != NULL)
 		*error = own;

@@ -45,7 +45,11 @@ def test_what_a_role_may_not_do_is_said(as_role, api):
         ("worker", ("migrate", "up")),
         ("producer", ("work", "-H", "k=true")),
         ("reader", ("work", "-H", "k=true", "--once")),
+        ("producer", ("job", "list")),
     ):
         result = as_role(role, *args, check=1)
         assert "(SQLSTATE 42501)" in result.stderr and "permission denied" in result.stderr
+        assert "HINT:  " in result.stderr or args[0] == "migrate"
     assert api.state(job) == "ready"
+    waits = as_role("producer", "push", "k", "--wait=1s", check=1)
+    assert int(waits.stdout) > job and "pawl_reader looks and waits" in waits.stderr

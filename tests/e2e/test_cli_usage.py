@@ -192,12 +192,15 @@ def test_a_bad_connection_string_is_exit_2():
 
 
 def test_no_schema_is_exit_6(cluster):
-    """The bug: on a database without the schema each command fails in its own words."""
+    """The bug: on a database without the schema each command fails in its own words, and
+    none says that it is the wrong database."""
     empty = cluster.new_database(template="template0")
     try:
         for args in (["push", "k"], ["job", "list"], ["job", "show", "1"], ["migrate", "status"]):
             result = run_pawl(empty, *args, check=6)
             assert "pawl migrate up" in result.stderr
+            if args[0] != "migrate":
+                assert f'no schema pawl in database "{empty.name}"' in result.stderr
     finally:
         empty.drop()
 
