@@ -35,9 +35,10 @@ BEGIN
 	FROM pawl.settle('fail', jobs, fences, errors => errors, details => details,
 		categories => categories, delays => retry_ins, finals => finals) s;
 	RETURN QUERY
-	SELECT a.job, a.answer,
-		CASE a.answer WHEN 'won' THEN states[array_position(won_fences, fences[a.o])] END
-	FROM (SELECT a.*, row_number() OVER () AS o
-		FROM pawl.answers(jobs, fences, won_jobs, won_fences) a) a;
+	SELECT a.job, a.answer, CASE a.answer WHEN 'won' THEN s.state END
+	FROM (SELECT a.*, fences[row_number() OVER ()] AS fence, row_number() OVER () AS o
+		FROM pawl.answers(jobs, fences, won_jobs, won_fences) a) a
+	LEFT JOIN unnest(won_fences, states) s (fence, state) ON s.fence = a.fence
+	ORDER BY a.o;
 END
 $$;
