@@ -5,7 +5,7 @@
 -- apart, for days may hide them from the comparison.  Internal.
 -- Locks: none.
 CREATE OR REPLACE FUNCTION pawl.check_job(kind text, args jsonb, queue text, priority int,
-	unique_key text, unique_until text, max_attempts int, timeout interval, meta jsonb)
+	max_attempts int, timeout interval, meta jsonb)
 RETURNS void
 LANGUAGE plpgsql STABLE
 AS $$
@@ -23,12 +23,6 @@ BEGIN
 	ELSIF priority IS NULL OR priority NOT BETWEEN 0 AND 9 THEN
 		RAISE EXCEPTION 'priority of a job must be 0 to 9, not %',
 			coalesce(priority::text, 'NULL') USING ERRCODE = '22023';
-	ELSIF octet_length(unique_key) NOT BETWEEN 1 AND 255 THEN
-		RAISE EXCEPTION 'unique key of a job must have 1 to 255 bytes'
-			USING ERRCODE = '22023', DETAIL = format('It has %s.', octet_length(unique_key));
-	ELSIF unique_until NOT IN ('end', 'start') THEN
-		RAISE EXCEPTION 'unique_until of a job must be end or start, not "%"', unique_until
-			USING ERRCODE = '22023';
 	ELSIF max_attempts < 1 THEN
 		RAISE EXCEPTION 'max_attempts of a job must be at least 1, not %', max_attempts
 			USING ERRCODE = '22023';

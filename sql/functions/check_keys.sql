@@ -1,9 +1,9 @@
--- check_keys(keys, jobs): refuse unique keys that do not belong to so many jobs, or that
--- no job may have, with 22023
+-- check_keys(keys, jobs, until): refuse unique keys that do not belong to so many jobs,
+-- or that no job may have, with 22023
 --
 -- Internal.
 -- Locks: none.
-CREATE OR REPLACE FUNCTION pawl.check_keys(keys text[], jobs int)
+CREATE OR REPLACE FUNCTION pawl.check_keys(keys text[], jobs int, until text)
 RETURNS void
 LANGUAGE plpgsql IMMUTABLE
 AS $$
@@ -22,5 +22,6 @@ BEGIN
 			USING ERRCODE = '22023', DETAIL = format('Job %s of the call has %s.', wrong,
 				octet_length(keys[wrong]));
 	END IF;
+	PERFORM pawl.check_key(NULL, until);
 END
 $$;

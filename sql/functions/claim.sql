@@ -15,7 +15,8 @@
 -- ready, SKIP LOCKED; deletes the unique keys of those that are free from the start on.
 -- Index: ready_walk, ready_suspect; unique_key by job; job by primary key in the partitions between the
 -- smallest and the largest id (OFFSET 0 makes it a lookup for each job).  The settings
--- pin these plans, whatever the statistics say.
+-- pin these plans, whatever the statistics say, and keep the first statement planned: to
+-- plan it costs more than to claim one job.
 -- Rows are deleted by ctid: they are locked, and are never updated.
 CREATE OR REPLACE FUNCTION pawl.claim(
 	worker uuid,
@@ -34,6 +35,7 @@ SET enable_seqscan = off
 SET enable_bitmapscan = off
 SET enable_indexscan = on
 SET jit = off
+SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE

@@ -37,11 +37,11 @@ BEGIN
 	args := coalesce(args, '{}');
 	queue := coalesce(queue, 'default');
 	priority := coalesce(priority, 5);
-	PERFORM pawl.check_job(kind, args, queue, priority, unique_key, unique_until,
-		max_attempts, timeout, meta);
+	PERFORM pawl.check_job(kind, args, queue, priority, max_attempts, timeout, meta);
 	IF unique_key IS NULL THEN
 		id := nextval('pawl.job_id');
 	ELSE
+		PERFORM pawl.check_key(unique_key, unique_until);
 		until_start := coalesce(unique_until = 'start', false);
 		SELECT k.job, k.taken INTO id, taken
 		FROM pawl.take_key(unique_key, until_start, NULL,

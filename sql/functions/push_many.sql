@@ -38,8 +38,7 @@ DECLARE
 BEGIN
 	queue := coalesce(queue, 'default');
 	priority := coalesce(priority, 5);
-	PERFORM pawl.check_job(kind, '{}', queue, priority, NULL, unique_until, max_attempts,
-		timeout, meta);
+	PERFORM pawl.check_job(kind, '{}', queue, priority, max_attempts, timeout, meta);
 	SELECT max(octet_length(a::text)) INTO largest FROM unnest(args) a;
 	IF largest > 1048576 THEN
 		RAISE EXCEPTION 'args of a job has % bytes, more than the limit of 1048576', largest
@@ -53,7 +52,7 @@ BEGIN
 		SELECT array_agg(nextval('pawl.job_id')) INTO ids
 		FROM generate_series(1, cardinality(args));
 	ELSE
-		PERFORM pawl.check_keys(unique_keys, cardinality(args));
+		PERFORM pawl.check_keys(unique_keys, cardinality(args), unique_until);
 		until_start := coalesce(unique_until = 'start', false);
 		SELECT k.jobs, k.made INTO ids, made
 		FROM pawl.take_keys(unique_keys,

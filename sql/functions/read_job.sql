@@ -39,8 +39,10 @@ BEGIN
 	max_attempts := (value ->> 'max_attempts')::int;
 	timeout := (value ->> 'timeout')::interval;
 	meta := nullif(value -> 'meta', 'null');
-	PERFORM pawl.check_job(kind, args, queue, priority, unique_key, unique_until,
-		max_attempts, timeout, meta);
+	PERFORM pawl.check_job(kind, args, queue, priority, max_attempts, timeout, meta);
+	IF unique_key IS NOT NULL THEN
+		PERFORM pawl.check_key(unique_key, unique_until);
+	END IF;
 EXCEPTION WHEN data_exception THEN
 	DECLARE
 		because text;

@@ -2,13 +2,15 @@
 --
 -- keys and starts (whether the key is free from its job's start on) belong together, in
 -- the order of the jobs; the key of a job without one is NULL.  patience as take_key's.
--- Returns: jobs: the id of each; made: whether the caller is to make it; of several with
--- one key the first.  New ids ascend in the order of the jobs.
+-- Returns: jobs: the id of each; made: whether the caller is to make it, of several with
+-- one key the first (NULL: all).  New ids ascend in the order of the jobs.
 -- Keys are taken ascending bytewise, each told before the next, so that callers whose
--- keys overlap wait for each other in one order; at once where that can be (READ
--- COMMITTED: after one look at all of them), else one by one.
+-- keys overlap wait for each other in one order: at once when a look at all of them says
+-- who has them (READ COMMITTED), one by one when somebody comes between.
 -- Internal.
 -- Locks: inserts into unique_key, ascending by key, as take_at_once and then take_key do.
+-- Index: unique_key_pkey; OFFSET 0 makes it a lookup for each key, whatever the
+-- statistics say.
 CREATE OR REPLACE FUNCTION pawl.take_keys(keys text[], starts boolean[], patience interval,
 	OUT jobs bigint[], OUT made boolean[])
 LANGUAGE plpgsql
@@ -25,45 +27,49 @@ DECLARE
 	holders bigint[];
 	holders_free boolean[];
 	candidates bigint[];
-	told bigint[];
+	held int;
 BEGIN
 	IF patience > interval '0' AND patience < interval '5 s' THEN
 		PERFORM pawl.limit_setting('lock_timeout', patience);
 	END IF;
-	SELECT array_agg(d.key), array_agg(d.o), array_agg(d.start)
-	INTO names, firsts, frees
+	SELECT array_agg(d.key), array_agg(d.o), array_agg(d.start), array_agg(u.job_id),
+		array_agg(u.until_start), count(u.job_id)
+	INTO names, firsts, frees, holders, holders_free, held
 	FROM (SELECT DISTINCT ON (k.key COLLATE "C") k.key, k.o, k.start
 		FROM unnest(keys, starts) WITH ORDINALITY k (key, start, o)
 		WHERE k.key IS NOT NULL
-		ORDER BY k.key COLLATE "C", k.o) d;
-	IF looks THEN
-		SELECT f.jobs, f.frees INTO holders, holders_free FROM pawl.find_keys(names) f;
+		ORDER BY k.key COLLATE "C", k.o) d
+	LEFT JOIN LATERAL (SELECT f.job_id, f.until_start FROM pawl.unique_key f
+		WHERE looks AND f.shard = 0 AND f.key = d.key OFFSET 0) u ON true;
+	IF held = 0 AND cardinality(names) = cardinality(keys) THEN
+		SELECT array_agg(nextval('pawl.job_id')) INTO jobs
+		FROM generate_series(1, cardinality(keys));
+	ELSE
+		SELECT array_agg(CASE WHEN j.new THEN nextval('pawl.job_id') END) INTO jobs
+		FROM (SELECT k.key IS NULL OR n.first IS NOT NULL AS new
+			FROM unnest(keys) WITH ORDINALITY k (key, o)
+			LEFT JOIN unnest(firsts, holders) n (first, holder)
+				ON n.first = k.o AND n.holder IS NULL
+			ORDER BY k.o) j;
 	END IF;
-	SELECT array_agg(CASE WHEN j.new THEN nextval('pawl.job_id') END) INTO jobs
-	FROM (SELECT k.key IS NULL OR n.first IS NOT NULL AS new
-		FROM unnest(keys) WITH ORDINALITY k (key, o)
-		LEFT JOIN unnest(firsts, holders) n (first, holder)
-			ON n.first = k.o AND n.holder IS NULL
-		ORDER BY k.o) j;
-	SELECT array_agg(jobs[n.first] ORDER BY n.o) INTO candidates
-	FROM unnest(firsts) WITH ORDINALITY n (first, o);
-	told := pawl.take_at_once(names, frees, candidates, holders, holders_free);
-	IF told IS NULL AND NOT looks THEN
-		RAISE EXCEPTION 'a unique key was taken or freed by another transaction'
-			USING ERRCODE = '40001', HINT = 'Repeat the transaction.';
-	ELSIF told IS NULL THEN
-		FOR i IN 1..cardinality(names) LOOP
+	candidates := ARRAY(SELECT jobs[n.first]
+		FROM unnest(firsts) WITH ORDINALITY n (first, o) ORDER BY n.o);
+	IF NOT looks OR NOT pawl.take_at_once(names, frees, candidates, holders, holders_free) THEN
+		FOR i IN 1..coalesce(cardinality(names), 0) LOOP
 			candidates[i] := coalesce(candidates[i], nextval('pawl.job_id'));
-			told[i] := (SELECT k.job FROM pawl.take_key(names[i], frees[i], candidates[i],
+			holders[i] := (SELECT k.job FROM pawl.take_key(names[i], frees[i], candidates[i],
 				current_setting('lock_timeout')::interval) k);
 		END LOOP;
+	ELSIF array_position(jobs, NULL) IS NULL THEN
+		RETURN;
 	END IF;
-	SELECT array_agg(coalesce(n.job, k.job) ORDER BY k.o),
-		array_agg(k.key IS NULL OR (n.job = n.candidate AND n.first = k.o) IS TRUE
+	SELECT array_agg(coalesce(n.holder, n.candidate, k.job) ORDER BY k.o),
+		array_agg(k.key IS NULL
+			OR n.first = k.o AND coalesce(n.holder = n.candidate, n.holder IS NULL)
 			ORDER BY k.o)
 	INTO jobs, made
 	FROM unnest(keys, jobs) WITH ORDINALITY k (key, job, o)
-	LEFT JOIN unnest(names, firsts, candidates, told) n (key, first, candidate, job)
+	LEFT JOIN unnest(names, firsts, candidates, holders) n (key, first, candidate, holder)
 		ON n.key COLLATE "C" = k.key;
 END
 $$;
