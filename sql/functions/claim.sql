@@ -1,15 +1,18 @@
 -- claim: take jobs for execution
 --
 -- Parameters: worker, whose lease must be in force; n: at most so many, 1 to 10000;
--- queues in order of preference; kinds: only these (NULL: all); starts: the position to
--- scan after in each lane, ten (priorities 0 to 9) for each queue in turn (NULL: from the
--- first); suspects: whether to hand out a job that has crashed a worker, which is handed
--- out alone so that no other is charged with its next crash: false: none; true: one such
--- job and nothing else; NULL: only to a claim with n = 1.
+-- queues in order of preference; kinds: only these (NULL: all); starts and stops: of each
+-- lane, ten (priorities 0 to 9) for each queue in turn, only positions above its start and
+-- up to its stop (NULL: from the lane's floor, without an end); suspects: whether to hand
+-- out a job that has crashed a worker, which is handed out alone so that no other is
+-- charged with its next crash: false: none; true: one such job and nothing else; NULL:
+-- only to a claim with n = 1.
 -- Returns: a row for each job, in the order of claiming: queue, priority, position.
 -- fence is the token that every later write presents; attempt counts from 1; deadline_at
 -- is NULL and timeout_ms 0 for a job without a timeout; args is NULL when the job's
--- description is missing.
+-- description is missing.  With starts given, rows without a job follow: one for each
+-- queue that is paused and was passed over, and last one with the snapshot of the
+-- statement that looked.
 -- Errors: PW002 when the lease is over; 22023.
 -- Locks: the worker's row FOR KEY SHARE with its lease checked; then up to n rows of
 -- ready, SKIP LOCKED; deletes the unique keys of those that are free from the start on.
@@ -24,10 +27,11 @@ CREATE OR REPLACE FUNCTION pawl.claim(
 	queues text[] DEFAULT '{default}',
 	kinds text[] DEFAULT NULL,
 	starts bigint[] DEFAULT NULL,
+	stops bigint[] DEFAULT NULL,
 	suspects boolean DEFAULT NULL)
 RETURNS TABLE (job bigint, fence bigint, kind text, args jsonb, queue text, attempt int,
 	deadline_at timestamptz, meta jsonb, timeout_ms bigint, priority int, pos bigint,
-	crashes int)
+	crashes int, snapshot text)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pawl, pg_temp
 SET lock_timeout = '5s'
@@ -49,11 +53,17 @@ DECLARE
 	priorities smallint[];
 	positions bigint[];
 	crash_counts smallint[];
+	seen text;
+	paused text[];
+	from_floors constant boolean := starts IS NULL;
 BEGIN
 	queues := coalesce(queues, '{default}');
 	IF n IS NULL OR n NOT BETWEEN 1 AND 10000 THEN
 		RAISE EXCEPTION 'n of a claim must be 1 to 10000, not %', coalesce(n::text, 'NULL')
 			USING ERRCODE = '22023';
+	END IF;
+	IF from_floors THEN
+		starts := pawl.floors(queues, kinds);
 	END IF;
 	WITH leased AS MATERIALIZED (
 		SELECT FROM pawl.worker w
@@ -62,7 +72,8 @@ BEGIN
 		FOR KEY SHARE
 	), lane AS MATERIALIZED (
 		SELECT q.name AS queue, p.priority,
-			coalesce(starts[(q.o - 1) * 10 + p.priority + 1], 0) AS start
+			coalesce(starts[(q.o - 1) * 10 + p.priority + 1], 0) AS start,
+			coalesce(stops[(q.o - 1) * 10 + p.priority + 1], 9223372036854775807) AS stop
 		FROM unnest(queues) WITH ORDINALITY q (name, o), generate_series(0, 9) p (priority)
 		WHERE NOT EXISTS (SELECT FROM pawl.queue s
 			WHERE s.shard = 0 AND s.name = q.name AND s.paused)
@@ -71,7 +82,7 @@ BEGIN
 		SELECT r.ctid FROM leased, lane l, LATERAL (
 			SELECT r.ctid FROM pawl.ready r
 			WHERE r.shard = 0 AND r.queue = l.queue AND r.priority = l.priority
-				AND r.pos > l.start
+				AND r.pos > l.start AND r.pos <= l.stop
 				AND (kinds IS NULL OR r.kind = ANY (kinds))
 				AND (r.crashes = 0 OR (n = 1 AND suspects IS NULL))
 			ORDER BY r.pos LIMIT n
@@ -114,31 +125,41 @@ BEGIN
 	)
 	SELECT EXISTS (SELECT FROM leased), array_agg(c.job_id), array_agg(c.fence),
 		array_agg(c.attempt + 1), array_agg(c.kind), array_agg(c.queue),
-		array_agg(c.priority), array_agg(c.pos), array_agg(c.crashes)
+		array_agg(c.priority), array_agg(c.pos), array_agg(c.crashes),
+		pg_current_snapshot(),
+		ARRAY(SELECT s.name FROM pawl.queue s
+			WHERE s.shard = 0 AND s.name = ANY (queues) AND s.paused)
 	INTO leased, ids, fences, attempts, kinds_taken, queues_taken, priorities, positions,
-		crash_counts
+		crash_counts, seen, paused
 	FROM numbered c;
 	IF NOT leased THEN
 		RAISE EXCEPTION 'lease of worker % is over', coalesce(worker::text, 'NULL')
 			USING ERRCODE = 'PW002', HINT = 'Start anew with pawl.worker_start().';
 	END IF;
-	IF ids IS NULL THEN
-		RETURN;
+	IF ids IS NOT NULL THEN
+		RETURN QUERY EXECUTE
+			'SELECT c.job, c.fence, c.kind, j.args, c.queue, c.attempt,
+				CASE WHEN coalesce(j.timeout, $12) > interval ''0''
+					THEN $11 + coalesce(j.timeout, $12) END,
+				j.meta,
+				(extract(epoch FROM coalesce(j.timeout, $12)) * 1000)::bigint,
+				c.priority::int, c.pos, c.crashes::int, NULL::text
+			FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) WITH ORDINALITY
+				c (job, fence, attempt, kind, queue, priority, pos, crashes, o)
+			LEFT JOIN LATERAL (SELECT d.args, d.meta, d.timeout FROM pawl.job d
+				WHERE d.shard = 0 AND d.id = c.job AND d.id BETWEEN $9 AND $10 OFFSET 0) j ON true
+			ORDER BY c.o'
+		USING ids, fences, attempts, kinds_taken, queues_taken, priorities, positions,
+			crash_counts, (SELECT min(i) FROM unnest(ids) i), (SELECT max(i) FROM unnest(ids) i),
+			stamp, interval '15 min';
 	END IF;
-	RETURN QUERY EXECUTE
-		'SELECT c.job, c.fence, c.kind, j.args, c.queue, c.attempt,
-			CASE WHEN coalesce(j.timeout, $12) > interval ''0''
-				THEN $11 + coalesce(j.timeout, $12) END,
-			j.meta,
-			(extract(epoch FROM coalesce(j.timeout, $12)) * 1000)::bigint,
-			c.priority::int, c.pos, c.crashes::int
-		FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) WITH ORDINALITY
-			c (job, fence, attempt, kind, queue, priority, pos, crashes, o)
-		LEFT JOIN LATERAL (SELECT d.args, d.meta, d.timeout FROM pawl.job d
-			WHERE d.shard = 0 AND d.id = c.job AND d.id BETWEEN $9 AND $10 OFFSET 0) j ON true
-		ORDER BY c.o'
-	USING ids, fences, attempts, kinds_taken, queues_taken, priorities, positions,
-		crash_counts, (SELECT min(i) FROM unnest(ids) i), (SELECT max(i) FROM unnest(ids) i),
-		stamp, interval '15 min';
+	IF NOT from_floors THEN
+		FOREACH queue IN ARRAY paused LOOP
+			RETURN NEXT;
+		END LOOP;
+		queue := NULL;
+		snapshot := seen;
+		RETURN NEXT;
+	END IF;
 END
 $$;

@@ -173,6 +173,17 @@ CREATE TABLE pawl.queue (
 	PRIMARY KEY (name, shard)
 );
 
+-- Below a lane's floor there is no ready job of that kind, nor will one come: what is
+-- there in the index is dead.  A claim without a mark of its own begins here.
+CREATE TABLE pawl.lane (
+	floor bigint NOT NULL DEFAULT 0,
+	priority smallint NOT NULL,
+	shard smallint NOT NULL DEFAULT 0,
+	queue text COLLATE "C" NOT NULL,
+	kind text COLLATE "C" NOT NULL,
+	PRIMARY KEY (queue, priority, kind, shard)
+) WITH (fillfactor = 50);
+
 -- The fleet's duties, each held by one worker at a time through a lease.  A duty done
 -- by two is harmless: the lease saves work, nothing rests on it.
 CREATE TABLE pawl.upkeep (

@@ -19,8 +19,18 @@ enum
 	COL_TIMEOUT,
 	COL_PRIORITY,
 	COL_POS,
-	COL_CRASHES
+	COL_CRASHES,
+	COL_SNAPSHOT
 };
+
+static void
+positions(db_params *params, const claim_args *args, const int64_t *of_lanes)
+{
+	if (of_lanes != NULL)
+		call_param_ints(params, of_lanes, args->n_queues * CLAIM_PRIORITIES);
+	else
+		db_param_null(params);
+}
 
 pawl_status
 claim_jobs(const queue_call *call, const claim_args *args, db_result **ret_result,
@@ -28,8 +38,8 @@ claim_jobs(const queue_call *call, const claim_args *args, db_result **ret_resul
 {
 	static const char sql[] =
 		"SELECT job, fence, kind, args, queue, attempt, meta, timeout_ms, priority,"
-		" pos, crashes FROM pawl.claim($1::uuid, $2::int, $3::text[], $4::text[],"
-		" $5::bigint[], $6::boolean)";
+		" pos, crashes, snapshot FROM pawl.claim($1::uuid, $2::int, $3::text[],"
+		" $4::text[], $5::bigint[], $6::bigint[], $7::boolean)";
 	auto_params *params = db_params_new();
 
 	assert(args->n >= 1 && args->n <= LIMIT_CLAIM);
@@ -38,10 +48,8 @@ claim_jobs(const queue_call *call, const claim_args *args, db_result **ret_resul
 	db_param_int(params, args->n);
 	call_param_texts(params, args->queues, args->n_queues);
 	call_param_texts(params, args->kinds, args->n_kinds);
-	if (args->starts != NULL)
-		call_param_ints(params, args->starts, args->n_queues * CLAIM_PRIORITIES);
-	else
-		db_param_null(params);
+	positions(params, args, args->starts);
+	positions(params, args, args->stops);
 	db_param_bool(params, args->suspects);
 	return call_run(call, sql, params, ret_result, error);
 }
@@ -52,20 +60,27 @@ text_or_null(const db_result *result, int row, int column)
 	return db_is_null(result, row, column) ? NULL : db_text(result, row, column);
 }
 
+static int64_t
+int_or_zero(const db_result *result, int row, int column)
+{
+	return db_is_null(result, row, column) ? 0 : db_int(result, row, column);
+}
+
 void
 claim_row(const db_result *result, int row, claim_job *ret_job)
 {
 	*ret_job = (claim_job){
-		.job = db_int(result, row, COL_JOB),
-		.fence = db_int(result, row, COL_FENCE),
-		.kind = db_text(result, row, COL_KIND),
+		.job = int_or_zero(result, row, COL_JOB),
+		.fence = int_or_zero(result, row, COL_FENCE),
+		.kind = text_or_null(result, row, COL_KIND),
 		.args = text_or_null(result, row, COL_ARGS),
-		.queue = db_text(result, row, COL_QUEUE),
+		.queue = text_or_null(result, row, COL_QUEUE),
 		.meta = text_or_null(result, row, COL_META),
-		.attempt = (int) db_int(result, row, COL_ATTEMPT),
-		.timeout_ms = db_int(result, row, COL_TIMEOUT),
-		.priority = (int) db_int(result, row, COL_PRIORITY),
-		.pos = db_int(result, row, COL_POS),
-		.crashes = (int) db_int(result, row, COL_CRASHES),
+		.attempt = (int) int_or_zero(result, row, COL_ATTEMPT),
+		.timeout_ms = int_or_zero(result, row, COL_TIMEOUT),
+		.priority = (int) int_or_zero(result, row, COL_PRIORITY),
+		.pos = int_or_zero(result, row, COL_POS),
+		.crashes = (int) int_or_zero(result, row, COL_CRASHES),
+		.snapshot = text_or_null(result, row, COL_SNAPSHOT),
 	};
 }

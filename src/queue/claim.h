@@ -20,8 +20,10 @@ typedef struct claim_args
 	const char *const *kinds; /* those that the worker has a handler for */
 	size_t n_kinds;
 
-	/* Per queue and priority the position to scan from; NULL: from the beginning. */
+	/* Per queue and priority: positions above the start and up to the stop.  NULL for a
+	 * suspect. */
 	const int64_t *starts;
+	const int64_t *stops;
 
 	/* A job that has crashed a worker: exactly one of those, or none of them. */
 	bool suspects;
@@ -30,7 +32,7 @@ typedef struct claim_args
 /* One claimed job; the texts belong to the result. */
 typedef struct claim_job
 {
-	int64_t job;
+	int64_t job; /* 0: see claim_row */
 	int64_t fence;
 	const char *kind;
 	const char *args; /* NULL: the description is missing */
@@ -41,12 +43,17 @@ typedef struct claim_job
 	int priority;
 	int64_t pos;
 	int crashes;
+	const char *snapshot; /* of the last row; else NULL */
 } claim_job;
 
 PAWL_CHECK pawl_status claim_jobs(const queue_call *call, const claim_args *args,
                                   db_result **ret_result, pawl_error *error);
 
-/* Row of a result of claim_jobs. */
+/*
+ * Row of a result of claim_jobs.  Rows without a job (0) come last: one for each queue
+ * that is paused and was passed over, then one with the snapshot of the statement that
+ * looked.
+ */
 void claim_row(const db_result *result, int row, claim_job *ret_job);
 
 #endif

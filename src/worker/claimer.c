@@ -1,7 +1,7 @@
 /*
  * claimer.c - begins leases, claims jobs and hands them over
  *
- * The thread owns the connection "claim", the mark, the rate, and every decision when
+ * The thread owns the connection "claim", the lanes, the rate, and every decision when
  * to claim how much: which of the steps below is next is decided anew after each of
  * them and after each wait (decide).  Claims, the look for claims that it does not know
  * of, and giving back surplus happen here alone, so none of them runs beside another.
@@ -19,7 +19,7 @@
 #include "base/random.h"
 #include "queue/claim.h"
 #include "queue/upkeep.h"
-#include "worker/mark.h"
+#include "worker/lanes.h"
 #include "worker/outage.h"
 #include "worker/rate.h"
 
@@ -30,7 +30,7 @@ static const db_limits limits = {
 /* After a short claim an idle executor is no reason to claim again before this. */
 #define SHORT_GAP_MS 50
 
-/* A scan from the beginning takes at most a tenth of the claimer's time. */
+/* A long scan that finds little takes at most a tenth of the claimer's time. */
 #define SHORT_GAP_FACTOR 10
 
 /*
@@ -45,9 +45,11 @@ typedef enum step
 {
 	STEP_WAIT,
 	STEP_LEASE,   /* begin one */
+	STEP_FLOORS,  /* read them, once */
 	STEP_UNKNOWN, /* look for claims that are not on the board */
 	STEP_ASK,     /* is a suspect waiting? */
 	STEP_SUSPECT, /* claim it */
+	STEP_SWEEP,   /* look behind the marks, or raise a floor */
 	STEP_CLAIM,
 	STEP_GIVE_BACK, /* more is pending than this worker starts in time */
 	STEP_DONE       /* once: nothing is left */
@@ -59,7 +61,7 @@ typedef struct claimer
 	board *board;
 	db *db;
 	outage outage;
-	mark *mark;
+	lanes *lanes;
 	rate rate;
 	board_view view; /* as of the last look */
 	int64_t now_ms;
@@ -74,6 +76,7 @@ typedef struct claimer
 	uint64_t seen;   /* finished at that time */
 	bool held_then;  /* something was held at that time */
 	bool clear;      /* once: nothing was found while nothing was held */
+	bool anew;       /* once: the next claim looks from the floors, to be sure */
 
 	int64_t ask_ms;      /* when to ask for suspects again */
 	int64_t patience_ms; /* a suspect waits; pause for it from then on; 0: none waits */
@@ -106,6 +109,7 @@ wait_for(claimer *self, board_wake wake, int64_t until_ms)
 {
 	self->wake = wake;
 	self->wait_ms = earliest(until_ms, self->unknown_ms);
+	self->wait_ms = earliest(self->wait_ms, lanes_sweep_due(self->lanes));
 	return STEP_WAIT;
 }
 
@@ -199,6 +203,8 @@ decide(claimer *self)
 			return STEP_DONE;
 		return wait_for(self, (board_wake){0}, self->now_ms + SHORT_GAP_MS);
 	}
+	if (!lanes_known(self->lanes))
+		return STEP_FLOORS;
 	next = decide_suspect(self);
 	if (next != STEP_DONE)
 		return next;
@@ -206,6 +212,8 @@ decide(claimer *self)
 		return STEP_ASK;
 	if (self->clear && self->patience_ms == 0)
 		return STEP_DONE;
+	if (self->now_ms >= lanes_sweep_due(self->lanes))
+		return STEP_SWEEP;
 	return decide_claim(self);
 }
 
@@ -344,22 +352,11 @@ ask_for_suspects(claimer *self)
 
 /* ------------------------------------------------------------ claims ------------- */
 
-static size_t
-queue_index(const pawl_worker *worker, const char *queue)
-{
-	size_t i = 0;
-
-	while (i < worker->n_queues && strcmp(worker->queues[i], queue) != 0)
-		i++;
-	return i;
-}
-
 /* Make a work of a claimed row.  NULL without memory: it is found as unknown. */
 static work *
 make_work(claimer *self, const claim_job *row)
 {
 	pawl_worker *worker = self->worker;
-	size_t queue = queue_index(worker, row->queue);
 	work *w = work_new(row, self->epoch);
 
 	if (w == NULL)
@@ -367,9 +364,6 @@ make_work(claimer *self, const claim_job *row)
 		self->unknown_ms = 0;
 		return NULL;
 	}
-	if (queue < worker->n_queues && row->priority >= 0 &&
-	    row->priority < CLAIM_PRIORITIES)
-		mark_took(self->mark, queue, row->priority, row->pos);
 	w->handler = worker_find_handler(worker, row->kind);
 	if (row->args == NULL)
 		work_fail(w, true, "the description of the job is missing");
@@ -378,66 +372,79 @@ make_work(claimer *self, const claim_job *row)
 	return w;
 }
 
+/* Hand over the jobs and answer how many there are; rows of a round are told. */
 static size_t
-hand_over(claimer *self, const db_result *result)
+hand_over(claimer *self, const db_result *result, lanes *round)
 {
-	size_t rows = (size_t) db_rows(result);
 	work_list batch = {0};
+	size_t jobs = 0;
 
-	for (size_t i = 0; i < rows; i++)
+	for (int i = 0; i < db_rows(result); i++)
 	{
 		claim_job row;
 		work *w;
 
-		claim_row(result, (int) i, &row);
+		claim_row(result, i, &row);
+		if (round != NULL)
+			lanes_tell(round, &row);
+		if (row.job == 0)
+			continue;
+		jobs++;
 		w = make_work(self, &row);
 		if (w != NULL)
 			work_list_add(&batch, w);
 	}
-	self->worker->counts.claimed += (int64_t) rows;
-	if (rows > 0)
+	self->worker->counts.claimed += (int64_t) jobs;
+	if (jobs > 0)
 		board_hand_over(self->board, &batch);
-	return rows;
+	return jobs;
 }
 
-/* One claim; answers false when it failed. */
+/*
+ * One claim: of a suspect (round is NULL), or of others, a round of the lanes.  Answers
+ * false when it failed.
+ */
 static bool
-run_claim(claimer *self, int n, const int64_t *starts, bool suspects, size_t *ret_rows)
+run_claim(claimer *self, size_t n, lanes *round, size_t *ret_jobs)
 {
 	pawl_worker *w = self->worker;
 	queue_call call = claimer_call(self);
 	claim_args args = {
 		.worker = self->view.worker,
-		.n = n,
+		.n = (int) n,
 		.queues = (const char *const *) w->queues,
 		.n_queues = w->n_queues,
 		.kinds = w->kinds,
 		.n_kinds = w->n_handlers,
-		.starts = starts,
-		.suspects = suspects,
+		.suspects = round == NULL,
 	};
 	auto_result *result = NULL;
 	pawl_error error;
-	pawl_status status = claim_jobs(&call, &args, &result, &error);
+	pawl_status status;
 
+	if (round != NULL)
+		lanes_begin(round, &args);
+	status = claim_jobs(&call, &args, &result, &error);
 	if (status != PAWL_OK)
 	{
 		failed(self, status, &error);
 		return false;
 	}
 	outage_over(&self->outage);
-	*ret_rows = hand_over(self, result);
+	*ret_jobs = hand_over(self, result, round);
+	if (round != NULL)
+		lanes_end(round, *ret_jobs == n);
 	return true;
 }
 
 static void
 claim_suspect(claimer *self)
 {
-	size_t rows;
+	size_t jobs;
 
-	if (!run_claim(self, 1, NULL, true, &rows))
+	if (!run_claim(self, 1, NULL, &jobs))
 		return;
-	if (rows == 0)
+	if (jobs == 0)
 		self->pause_ms = 0; /* somebody else has it */
 	else if (!self->suspect_before)
 		self->pause_ms = self->now_ms + SUSPECT_PAUSE_MS;
@@ -463,27 +470,56 @@ note_short(claimer *self, int64_t took_ms)
 	self->held_then = self->view.held > 0;
 }
 
+/* A worker that is to end looks once more, at everything, before it believes it. */
+static bool
+is_clear(claimer *self, bool nothing)
+{
+	if (!self->worker->once || !nothing || self->view.held > 0 || self->view.ticks == 0)
+	{
+		self->anew = false;
+		return false;
+	}
+	if (self->anew)
+		return true;
+	lanes_restart(self->lanes);
+	self->anew = true;
+	self->ran_short = false;
+	return false;
+}
+
 static void
 claim_many(claimer *self)
 {
-	const int64_t *starts = mark_starts(self->mark, self->now_ms);
-	size_t rows;
+	size_t jobs;
 	bool is_short;
 
 	assert(self->n >= 1 && self->n <= LIMIT_CLAIM);
-	if (!run_claim(self, (int) self->n, starts, false, &rows))
+	if (!run_claim(self, self->n, self->lanes, &jobs))
 		return;
 	self->suspect_before = false;
-	is_short = mark_ended(self->mark, rows >= self->n, clock_ms());
+	is_short = jobs < self->n && !lanes_unfinished(self->lanes);
 	self->ran_short = false;
 	if (is_short)
 		note_short(self, clock_ms() - self->now_ms);
-	self->clear = self->worker->once && is_short && rows == 0 && self->view.held == 0 &&
-	              self->view.ticks > 0;
+	self->clear = is_clear(self, is_short && jobs == 0);
 
 	/* a worker that is about to idle asks at once */
-	if (is_short && rows == 0 && self->view.held == 0)
+	if (is_short && jobs == 0 && self->view.held == 0)
 		self->ask_ms = 0;
+}
+
+/* Of the lanes alone; answers to nobody. */
+static void
+tend_lanes(claimer *self, step which)
+{
+	queue_call call = claimer_call(self);
+	pawl_error error;
+	pawl_status status = which == STEP_FLOORS
+	                         ? lanes_read_floors(self->lanes, &call, &error)
+	                         : lanes_sweep(self->lanes, &call, self->now_ms, &error);
+
+	if (status != PAWL_OK)
+		failed(self, status, &error);
 }
 
 static void
@@ -496,6 +532,10 @@ take_step(claimer *self, step next)
 			break;
 		case STEP_LEASE:
 			begin_lease(self);
+			break;
+		case STEP_FLOORS:
+		case STEP_SWEEP:
+			tend_lanes(self, next);
 			break;
 		case STEP_UNKNOWN:
 			look_for_unknown(self);
@@ -528,16 +568,16 @@ claimer_main(void *arg)
 	self.board = &self.worker->board;
 	outage_init(&self.outage, self.worker, "claim");
 	self.db = worker_db(self.worker, "claim");
-	self.mark = mark_new(self.worker->n_queues);
+	self.lanes = lanes_new(self.worker);
 	board_look(self.board, &self.view);
-	while (self.view.phase == BOARD_RUNNING && self.db != NULL && self.mark != NULL)
+	while (self.view.phase == BOARD_RUNNING && self.db != NULL && self.lanes != NULL)
 	{
 		self.now_ms = clock_ms();
 		rate_note(&self.rate, self.view.started, self.now_ms);
 		take_step(&self, decide(&self));
 		board_look(self.board, &self.view);
 	}
-	mark_free(self.mark);
+	lanes_free(self.lanes);
 	db_free(self.db);
 	return NULL;
 }

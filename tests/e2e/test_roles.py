@@ -30,6 +30,9 @@ FUNCTIONS = {
     "claim": {W},
     "held": {W},
     "suspects_waiting": {W},
+    "floors": {W},
+    "sweep": {W},
+    "raise_floor": {W},
     "fence": {W},
     "complete": {W},
     "complete_many": {W},
@@ -100,7 +103,7 @@ READABLE = {
     **dict.fromkeys(
         ("job", "ready", "scheduled", "running", "outcome", "attempt", "worker"), NOBODY
     ),
-    **dict.fromkeys(("log", "queue", "unique_key", "upkeep"), NOBODY),
+    **dict.fromkeys(("lane", "log", "queue", "unique_key", "upkeep"), NOBODY),
     **dict.fromkeys(("silent_wait", "silent_wait_end"), NOBODY),
 }
 

@@ -208,22 +208,35 @@ def test_suspects_by_the_workers_wish(db, api, wid):
 
 
 def test_claim_from_positions(api, wid):
-    """starts: per queue and priority the position to scan after; up to it nothing is seen."""
+    """starts and stops: per queue and priority the positions to look at, above the one and
+    up to the other; the last row tells the snapshot."""
     jobs = api.push_some(5) + api.push_some(5, queue="b", priority=7)
     rows = {r.job_id: r.pos for r in api.query("SELECT job_id, pos FROM pawl.ready")}
-    starts = [0] * 20
-    starts[5] = rows[jobs[2]]
+    starts, stops = [0] * 20, [2**63 - 1] * 20
+    starts[5], stops[5] = rows[jobs[1]], rows[jobs[3]]
     starts[17] = rows[jobs[8]]
-    got = api.claim(wid, 100, queues=["default", "b"], starts=starts)
-    assert claimed(got) == [jobs[3], jobs[4], jobs[9]]
+    *got, last = api.claim(wid, 100, queues=["default", "b"], starts=starts, stops=stops)
+    assert claimed(got) == [jobs[2], jobs[3], jobs[9]]
     assert [row.pos for row in got] == [rows[row.job] for row in got]
+    assert last.job is None and last.queue is None
+    assert int(last.snapshot.split(":")[0]) > 0
     assert len(api.claim(wid, 100, queues=["default", "b"])) == 7
+
+
+def test_claim_from_positions_tells_what_it_passed_over(api, wid):
+    """A lane of a paused queue was not looked at: whoever takes that for an empty one
+    loses its jobs."""
+    (job, _) = api.push_some(1) + api.push_some(1, queue="b")
+    api.value("queue_pause", queue="b")
+    rows = api.claim(wid, 9, queues=["default", "b"], starts=[0] * 20)
+    assert [(row.job, row.queue) for row in rows] == [(job, "default"), (None, "b"), (None, None)]
+    assert [row.snapshot is None for row in rows] == [True, True, False]
 
 
 def test_starts_that_are_too_short(api, wid):
     """A lane without a start is scanned from its beginning: nothing can be missed."""
     jobs = api.push_some(3) + api.push_some(3, queue="b")
-    got = api.claim(wid, 10, queues=["default", "b"], starts=[0])
+    *got, _ = api.claim(wid, 10, queues=["default", "b"], starts=[0])
     assert sorted(claimed(got)) == jobs
 
 
