@@ -17,7 +17,7 @@ from harness.program import Worker
 from harness.wait import wait_until
 
 TORTURE = bool(os.environ.get("PAWL_TORTURE"))
-LEASE_S, LOCK_S = (30, 60) if TORTURE else (1, 5)
+LEASE_S, LOCK_S = (30, 60) if TORTURE else (2, 10)
 
 # Every table of the schema but `worker`, which has a test of its own.
 TABLES = ("job", "ready", "scheduled", "running", "outcome", "attempt", "log", "queue",
