@@ -64,6 +64,17 @@ outage_is_data(const pawl_error *error)
 }
 
 bool
+outage_is_of_rows(const pawl_error *error)
+{
+	static const char *const states[] = {"40001", "40P01", "55P03", "57014"};
+
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
+		if (strcmp(error->sqlstate, states[i]) == 0)
+			return true;
+	return false;
+}
+
+bool
 outage_is_shortage(const pawl_error *error)
 {
 	return strncmp(error->sqlstate, "53", 2) == 0; /* insufficient resources */

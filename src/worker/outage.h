@@ -49,6 +49,12 @@ outage_is_passing(pawl_status status)
 /* What was sent is to blame, one row of it: dividing the batch finds it. */
 bool outage_is_data(const pawl_error *error);
 
+/*
+ * Another try may be spared it, or one row of the batch brings it on each time: a lock
+ * that somebody keeps, a trigger that raises it.
+ */
+bool outage_is_of_rows(const pawl_error *error);
+
 /* The server lacks space or memory, perhaps only for so large a batch. */
 bool outage_is_shortage(const pawl_error *error);
 

@@ -7,6 +7,9 @@
  * to the row that is to blame, which is settled as a failure that tells the error.  One
  * that the server lacks the space for is divided too, down to what it takes.
  *
+ * An error that passes may still be one row's, and come back with it each time: what has
+ * met with several such errors goes in small batches, then alone, after the others.
+ *
  * Settling twice is harmless: the fence decides, and what was stored the first time
  * answers stale.
  */
@@ -30,6 +33,11 @@ static const db_limits limits = {
 #define BUSY_FIRST_MS 20
 #define BUSY_LONGEST_MS 2000
 
+/* Errors after which a result goes with few others, or alone. */
+#define ERRORS_ALL 3
+#define ERRORS_FEW 5
+#define SHARE_FEW 32
+
 /* After the executors' end: how long what cannot be stored is tried. */
 #define LAST_TRIES_MS 10000
 
@@ -45,8 +53,10 @@ typedef struct settler
 	settle_row *rows; /* LIMIT_SETTLE of them */
 	work_list later;
 	int64_t retry_ms; /* nothing is sent before this */
-	int64_t end_ms;   /* the last tries; 0: the run goes on */
-	int64_t stale;    /* since they were last told of */
+	int64_t small_ms; /* no small batch is sent before this */
+	int64_t small_told_ms;
+	int64_t end_ms; /* the last tries; 0: the run goes on */
+	int64_t stale;  /* since they were last told of */
 	int64_t stale_told_ms;
 } settler;
 
@@ -182,18 +192,84 @@ fill_row(settle_row *row, const work *w)
 	};
 }
 
-/* Nothing can be stored for a while. */
+/* Nothing of it can be stored for a while. */
 static void
-put_off_batch(settler *self, work_list *batch, bool unknown)
+put_off_batch(settler *self, work_list *batch, int64_t due_ms, bool unknown)
 {
 	work *w;
 
 	while ((w = work_list_take(batch)) != NULL)
 	{
 		w->unknown = w->unknown || unknown;
-		w->due_ms = self->retry_ms;
+		w->due_ms = due_ms;
 		work_list_add(&self->later, w);
 	}
+}
+
+/* At most so many go with it in one statement. */
+static size_t
+share_of(const work *w)
+{
+	if (w->errors < ERRORS_ALL)
+		return LIMIT_SETTLE;
+	return w->errors < ERRORS_FEW ? SHARE_FEW : 1;
+}
+
+static bool
+is_small(const work_list *batch)
+{
+	return share_of(batch->first) < LIMIT_SETTLE;
+}
+
+static int64_t
+not_before(const settler *self, const work_list *batch)
+{
+	bool small = is_small(batch) && self->small_ms > self->retry_ms;
+
+	return small ? self->small_ms : self->retry_ms;
+}
+
+/*
+ * A small batch has failed, too.  Only it waits, longer each time; the other small ones
+ * go on in a moment, those that have met with no error at once.
+ */
+static void
+put_off_small(settler *self, work_list *batch, const pawl_error *error)
+{
+	work *w;
+
+	if (clock_ms() >= self->small_told_ms + OUTAGE_TELL_MS)
+	{
+		worker_notice(self->worker, PAWL_WARN,
+		              "settle: could not store %s%" PRId64
+		              ": %s (%s)%s%s; trying again",
+		              batch->n > 1 ? "some results, among them that of job "
+		                           : "the result of job ",
+		              batch->first->job.id, error->message, error->sqlstate,
+		              error->detail[0] != '\0' ? ": " : "", error->detail);
+		self->small_told_ms = clock_ms();
+	}
+	self->small_ms = clock_ms() + BUSY_FIRST_MS;
+	while ((w = work_list_take(batch)) != NULL)
+		put_off(self, w, BUSY_FIRST_MS, OUTAGE_LONGEST_MS);
+}
+
+/* Another try may be spared the error; nothing was stored. */
+static void
+try_again(settler *self, work_list *batch, pawl_status status, const pawl_error *error)
+{
+	bool of_rows = outage_is_of_rows(error);
+
+	if (of_rows)
+		for (work *w = batch->first; w != NULL; w = w->next)
+			w->errors++;
+	if (of_rows && is_small(batch))
+	{
+		put_off_small(self, batch, error);
+		return;
+	}
+	self->retry_ms = clock_ms() + outage_failed(&self->outage, status, error);
+	put_off_batch(self, batch, self->retry_ms, outage_is_doubt(status));
 }
 
 /*
@@ -231,9 +307,9 @@ settle_batch(settler *self, work_verb verb, work_list *batch)
 	size_t n = 0;
 
 	assert(batch->n >= 1 && batch->n <= LIMIT_SETTLE);
-	if (clock_ms() < self->retry_ms)
+	if (clock_ms() < not_before(self, batch))
 	{
-		put_off_batch(self, batch, false);
+		put_off_batch(self, batch, not_before(self, batch), false);
 		return;
 	}
 	for (const work *w = batch->first; w != NULL; w = w->next)
@@ -250,10 +326,7 @@ settle_batch(settler *self, work_verb verb, work_list *batch)
 		settle_halves(self, verb, batch);
 	}
 	else if (outage_is_passing(status))
-	{
-		self->retry_ms = clock_ms() + outage_failed(&self->outage, status, &error);
-		put_off_batch(self, batch, outage_is_doubt(status));
-	}
+		try_again(self, batch, status, &error);
 	else if (n == 1)
 		refuse_one(self, work_list_take(batch), &error);
 	else
@@ -272,11 +345,11 @@ settle_halves(settler *self, work_verb verb, work_list *batch)
 
 /* Cut off what is too much for one statement. */
 static void
-limit_bytes(work_list *from, work_list *to)
+limit_batch(work_list *from, work_list *to, size_t max)
 {
 	size_t bytes = 0;
 
-	while (from->first != NULL && to->n < LIMIT_SETTLE)
+	while (from->first != NULL && to->n < max)
 	{
 		const work *w = from->first;
 
@@ -288,28 +361,40 @@ limit_bytes(work_list *from, work_list *to)
 	}
 }
 
+/* Settle those of one share, and leave the others in the list. */
 static void
-settle_all(settler *self, work_list *batch)
+settle_share(settler *self, work_list *batch, size_t share)
 {
 	work_list by_verb[WORK_VERBS] = {0};
+	work_list rest = {0};
 	work *w;
 
-	board_sift(self->board, batch);
 	while ((w = work_list_take(batch)) != NULL)
 	{
 		assert(w->concluded && w->state == WORK_SETTLING);
-		work_list_add(&by_verb[w->verb], w);
+		work_list_add(share_of(w) == share ? &by_verb[w->verb] : &rest, w);
 	}
+	*batch = rest;
 	for (int verb = 0; verb < WORK_VERBS; verb++)
 	{
 		while (by_verb[verb].n > 0)
 		{
 			work_list part = {0};
 
-			limit_bytes(&by_verb[verb], &part);
+			limit_batch(&by_verb[verb], &part, share);
 			settle_batch(self, (work_verb) verb, &part);
 		}
 	}
+}
+
+static void
+settle_all(settler *self, work_list *batch)
+{
+	board_sift(self->board, batch);
+	settle_share(self, batch, LIMIT_SETTLE);
+	settle_share(self, batch, SHARE_FEW);
+	settle_share(self, batch, 1);
+	assert(batch->n == 0);
 }
 
 /* ------------------------------------------------------------ thread ------------- */

@@ -69,6 +69,7 @@ typedef struct work
 	/* the settler's */
 	bool unknown;   /* a COMMIT of it had no answer: stale is no news */
 	int tries;      /* how often it was put off */
+	int errors;     /* settles with it that failed, perhaps for a row of theirs */
 	int64_t due_ms; /* not before */
 
 	char texts[];
