@@ -3,7 +3,7 @@
 #   make            build into build/
 #   make demo       install packages, build, run an example (EXAMPLE=image-batch)
 #   make check      install packages, build three times, run every test
-#   make bench      measure
+#   make bench      measure, beside other job systems (QUICK=1: in five minutes)
 #   make torture    the long storms
 #   make install    DESTDIR is honoured; PREFIX counts when build/ is first made
 
@@ -34,6 +34,7 @@ check: packages
 	@scripts/check
 
 bench: packages
+	@scripts/install-packages bench/packages.txt
 	@$(MAKE) --no-print-directory all >&2
 	@bench/run
 

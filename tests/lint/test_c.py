@@ -13,7 +13,7 @@ import rules_c
 import tree
 
 SOURCES = ("src/*.c", "src/*.h", "include/*.h", "examples/*.c")
-ALL = SOURCES + ("tests/*.c", "tests/*.h")
+ALL = SOURCES + ("tests/*.c", "tests/*.h", "bench/*.c", "bench/*.h")
 HEADERS = ("src/*.h", "include/*.h")
 
 RULES = [

@@ -5,8 +5,8 @@ import rules_text
 import tree
 
 TEXT = ("*.c", "*.h", "*.sql", "*.py", "*.md", "*.build", "*.txt", "*.spec", "*.sh",
-        "*.map", "*/run", "scripts/*", "tests/run-pytest", "Makefile", "LICENSE")
-SHORT = ("*.c", "*.h", "*.sql", "*.py", "*.sh", "*/run", "scripts/*")
+        "*.map", "*.mjs", "*/run", "scripts/*", "tests/run-pytest", "Makefile", "LICENSE")
+SHORT = ("*.c", "*.h", "*.sql", "*.py", "*.sh", "*.mjs", "*/run", "scripts/*")
 
 RULES = [
     (rules_text.white_space, TEXT),

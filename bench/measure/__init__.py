@@ -1,0 +1,1 @@
+"""The benchmark: what bench/run is made of. See bench/README.md."""

@@ -1,0 +1,204 @@
+"""docs/benchmarks.md and its plots, made from the lines of JSON and from nothing else."""
+
+import statistics
+from pathlib import Path
+
+from .plot import Bar, Line, bars, lines
+from .record import Results, read
+from .targets import judge, slice_medians
+
+PLOTS = "benchmarks"     # the directory of the plots, beside the document
+NOTES = {
+    "PgQ": "hands out whole batches: it has no claim, retry or priority of a single job",
+    "pgmq": "deletes a message when it is done: it keeps no history",
+    "graphile-worker": "deletes a job when it is done: it keeps no history",
+    "pawl from Node": "claimed and completed through SQL by a program of Node",
+}
+
+
+def make(measurements: list) -> dict:
+    """{path relative to the directory of the document: text}"""
+    results = Results(measurements)
+    plots = dict(make_plots(results))
+    return {"benchmarks.md": page(results, plots),
+            **{f"{PLOTS}/{name}": text for name, (_, text) in plots.items()}}
+
+
+def write(source: Path, directory: Path) -> None:
+    for name, text in make(read(source)).items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+# -- the page ---------------------------------------------------------------------------
+
+def page(results: Results, plots: dict) -> str:
+    parts = [INTRODUCTION, machine(results), "## What was to be reached\n",
+             targets(results)]
+    for heading, text, tables, names in SECTIONS:
+        body = [table(results, *wanted) for wanted in tables]
+        body += [f"![{plots[name][0]}]({PLOTS}/{name})\n" for name in names if name in plots]
+        if any(body):
+            parts += [f"## {heading}\n", text + "\n", *filter(None, body)]
+    parts += ["## The systems\n", notes(results)]
+    return "\n".join(parts)
+
+
+INTRODUCTION = """# Benchmarks
+
+This page is made from `bench/results.jsonl`, which has every single measurement; a test
+makes it again and compares. To repeat the run, on any Debian 12: `make bench`, or
+`QUICK=1 make bench` for a first look. See [bench/README.md](../bench/README.md).
+
+All systems ran in one run on one private PostgreSQL with its default durability (fsync
+and synchronous_commit on), in turns; each repetition began with another system. A
+CHECKPOINT came before each turn, and each turn had a fresh database. A job has about a
+hundred bytes and its handler does nothing. Every job's outcome was counted afterwards: a
+system that lost or doubled one would have failed the run. Figures are medians; the
+smallest and the largest stand in brackets.
+"""
+
+
+def machine(results: Results) -> str:
+    runs = results.select("run")
+    if not runs:
+        return ""
+    run = runs[-1]
+    about = run.context["machine"]
+    versions = ", ".join(f"{name} {version}"
+                         for name, version in run.context["versions"].items())
+    settings = ", ".join(f"{name} = {value}"
+                         for name, value in run.context["settings"].items())
+    return (f"Machine: {about['processor']}, {about['cores']} cores,"
+            f" {about['memory_gib']} GiB of memory, {about['system']}, Linux"
+            f" {about['kernel']}.\n\nVersions: {versions}.\n\nSettings of the server that"
+            f" are not its defaults: {settings}.\n\nThe run took {run.value / 60:.0f}"
+            f" minutes, with {run.context['repetitions']} repetitions.\n")
+
+
+def targets(results: Results) -> str:
+    rows = ["| | figure | wanted | reached |", "|---|---|---|---|"]
+    for target in judge(results):
+        sign = "at most" if target.at_most else "at least"
+        figure = "not measured" if target.figure is None else f"{target.figure:.2f}"
+        reached = {True: "yes", False: "no", None: ""}[target.reached]
+        rows.append(f"| {target.name} | {figure} | {sign} {target.bound:,g} | {reached} |")
+    return "\n".join(rows) + "\n"
+
+
+def table(results: Results, name: str, columns: str, systems=None) -> str:
+    """A row a system, a column a size; empty where nothing was measured."""
+    sizes = results.sizes(name)
+    if not sizes:
+        return ""
+    unit = results.select(name)[0].unit
+    head = [columns.format(size) if "{" in columns else columns for size in sizes]
+    rows = [f"| {name}, {unit} | " + " | ".join(head) + " |", "|---" * (len(sizes) + 1) + "|"]
+    for system in systems or results.systems(name):
+        cells = [cell(results.values(name, system, size)) for size in sizes]
+        rows.append(f"| {system} | " + " | ".join(cells) + " |")
+    return "\n".join(rows) + "\n"
+
+
+def cell(values: list) -> str:
+    if not values:
+        return ""
+    middle, low, high = statistics.median(values), min(values), max(values)
+    if len(values) == 1:
+        return figure(middle)
+    return f"**{figure(middle)}** ({figure(low)} – {figure(high)})"
+
+
+def figure(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def notes(results: Results) -> str:
+    there = {m.system for m in results.all}
+    return "\n".join(f"- {name}: {text}." for name, text in NOTES.items()
+                     if name in there) + "\n"
+
+
+# -- its sections: heading, text, [(measurement, heading of a column)], [plots] ------------
+
+SECTIONS = [
+    ("Push", "Many jobs at once, a thousand in a transaction; with unique keys, each job"
+     " has one of its own. The Node peers push on two connections, Pawl's libpawl and the"
+     " SQL queues on one.",
+     [("push", "{:,} jobs"), ("push, unique keys", "{:,} jobs")],
+     ["push.svg"]),
+    ("Single push", "One job a transaction. Pawl's SQL function, the other SQL queues and"
+     " the one-row INSERT, which is the floor, are driven by pgbench; the others by their"
+     " own libraries.",
+     [("single push", "{} connections")], ["single.svg"]),
+    ("Drain", "Jobs that are ready, run by one worker process: from its start until every"
+     " result is stored.",
+     [("drain", "{:,} jobs"), ("drain of very many", "{:,} ready"),
+      ("drain beside others", "{:,} jobs"), ("drain: peak memory", "{:,} jobs")],
+     ["drain.svg"]),
+    ("Latency", "From the return of the pusher's COMMIT to the handler's first instruction"
+     " in another process, at 100 jobs a second.",
+     [(f"latency p{p}", "{:,} jobs") for p in (50, 95, 99)], ["latency.svg"]),
+    ("While other transactions stay open", "Jobs are pushed and drained in slices by one"
+     " worker that runs all the time, undisturbed, then while a REPEATABLE READ reader of"
+     " the system's tables stays open throughout, then while a transaction that has pushed"
+     " stays open.",
+     [("slices", "{:,} jobs"), ("slices, snapshot held", "{:,} jobs"),
+      ("slices, writer open", "{:,} jobs")], ["slices.svg"]),
+    ("What a job costs", "WAL of the system's statements, and processor time of all"
+     " processes of the server.",
+     [("push: WAL", "{:,} jobs"), ("drain: WAL", "{:,} jobs"), ("push: CPU", "{:,} jobs"),
+      ("drain: CPU", "{:,} jobs")], []),
+    ("What an idle worker costs", "A worker that has nothing to do.",
+     [(f"idle: {what}", "") for what in
+      ("transactions", "CPU of the worker", "CPU of the server", "memory")], []),
+    ("Programs as handlers", "The same program, as often, as many at a time.",
+     [("exec handlers", "{:,} runs")], []),
+]
+
+
+# -- the plots ------------------------------------------------------------------------------
+
+def make_plots(results: Results):
+    """(file name, (title, text)) of each plot that there are measurements for."""
+    for name, measured, size, title in (
+            ("push.svg", "push", None, "bulk push, jobs a second"),
+            ("single.svg", "single push", 1, "single push from one connection, jobs a second"),
+            ("drain.svg", "drain", None, "drain, jobs a second"),
+            ("latency.svg", "latency p99", None, "latency, 99 of 100 jobs, ms")):
+        found = median_bars(results, measured, size)
+        if found:
+            yield name, (title, bars(title, found))
+    found = slice_lines(results)
+    if found:
+        size = results.sizes("slices")[0]
+        title = f"push and drain in slices of {size:,} jobs, jobs a second"
+        yield "slices.svg", (title, lines(title, found, "slice; dashed: a snapshot is held"))
+
+
+def median_bars(results: Results, name: str, size) -> list:
+    """At one size: what was told, or the largest that the most systems were measured at."""
+    sizes = results.sizes(name)
+    if not sizes:
+        return []
+    if size is None:
+        size = max(sizes, key=lambda s: (len({m.system for m in
+                                              results.select(name, size=s)}), s))
+    found = []
+    for system in results.systems(name):
+        values = results.values(name, system, size)
+        if values:
+            found.append(Bar(system, statistics.median(values), min(values), max(values)))
+    return sorted(found, key=lambda bar: -bar.value)
+
+
+def slice_lines(results: Results) -> list:
+    found = []
+    for system in results.systems("slices"):
+        for name in ("slices", "slices, snapshot held"):
+            values = list(slice_medians(results, name, system).values())
+            if values:
+                held = name != "slices"
+                found.append(Line(system + (", held" if held else ""), values, held))
+    return found

@@ -1,0 +1,131 @@
+"""What is to be reached, and whether it was: figures of one run against each other."""
+
+from typing import NamedTuple, Optional
+
+from .record import Results
+
+NODE_PEERS = ("graphile-worker", "pg-boss")
+
+
+class Target(NamedTuple):
+    name: str
+    figure: Optional[float]  # None: not measured
+    bound: float
+    at_most: bool = False    # else: at least
+
+    @property
+    def reached(self):
+        if self.figure is None:
+            return None
+        return self.figure <= self.bound if self.at_most else self.figure >= self.bound
+
+
+def judge(results: Results) -> list:
+    return [*throughput(results), *pushes(results), *steadiness(results),
+            *responses(results), *costs(results)]
+
+
+def ratio(a, b):
+    return None if a is None or not b else a / b
+
+
+def best(results: Results, name: str, size) -> Optional[float]:
+    medians = [results.median(name, system, size) for system in NODE_PEERS]
+    return max((m for m in medians if m is not None), default=None)
+
+
+def throughput(results: Results) -> list:
+    """Drains against graphile-worker's, at each size that it was measured at."""
+    sizes = sorted({m.size for m in results.select("drain", "graphile-worker")}) or [0]
+    return [Target(f"drain of {size:,} jobs / graphile-worker",
+                   ratio(results.median("drain", "pawl", size),
+                         results.median("drain", "graphile-worker", size)), 2.2)
+            for size in sizes]
+
+
+def pushes(results: Results) -> list:
+    size = min(results.sizes("push, unique keys"), default=None)
+    own = results.median("push", "pawl", size)
+    keyed = results.median("push, unique keys", "pawl", size)
+    found = [
+        Target("bulk push / best npm peer", ratio(own, best(results, "push", size)), 1.5),
+        Target("bulk push with unique keys / without", ratio(keyed, own), 0.5),
+        Target("bulk push with unique keys / best npm peer's",
+               ratio(keyed, best(results, "push, unique keys", size)), 1.0),
+    ]
+    for connections in (1, 4):
+        found.append(Target(
+            f"single push, {connections} connection{'s' * (connections > 1)} /"
+            " one-row INSERT",
+            ratio(results.median("single push", "pawl, SQL function", connections),
+                  results.median("single push", "one-row INSERT", connections)), 0.75))
+    return found
+
+
+def slice_medians(results: Results, name: str, system: str, **context) -> dict:
+    """{slice: median over the repetitions}"""
+    numbers = {m.context["slice"] for m in results.select(name, system, **context)}
+    return {n: results.median(name, system, slice=n, **context) for n in sorted(numbers)}
+
+
+def steadiness(results: Results) -> list:
+    undisturbed = results.median("slices", "pawl")
+    held = slice_medians(results, "slices, snapshot held", "pawl")
+    peer = slice_medians(results, "slices, snapshot held", "graphile-worker")
+    writer = slice_medians(results, "slices, writer open", "pawl", open=True)
+    many = results.sizes("drain of very many")
+    small = min(results.sizes("drain beside others"), default=None)
+    usual = results.median("drain", "pawl", small)
+    return [
+        Target("slowest slice, snapshot held / undisturbed median",
+               ratio(min(held.values(), default=None), undisturbed), 0.8),
+        Target("last slice, snapshot held / graphile-worker's",
+               ratio(held[max(held)], peer[max(peer)]) if held and peer else None, 8.0),
+        Target("slowest slice, writer open / undisturbed median",
+               ratio(min(writer.values(), default=None), undisturbed), 0.8),
+        Target(f"drain with {max(many, default=0):,} ready / usual",
+               ratio(results.median("drain of very many", "pawl"), usual), 0.8),
+        Target("drain beside scheduled and paused jobs / usual",
+               ratio(results.median("drain beside others", "pawl"), usual), 0.9),
+    ]
+
+
+def responses(results: Results) -> list:
+    return [Target(f"latency p{percentile}, ms",
+                   results.median(f"latency p{percentile}", "pawl"), bound, True)
+            for percentile, bound in ((50, 1.0), (99, 3.0))]
+
+
+def costs(results: Results) -> list:
+    sizes = [m.size for m in results.select("drain: WAL", "pawl")]
+    size = min(sizes, default=None)
+    wal = [results.median(f"{name}: WAL", "pawl", size) for name in ("push", "drain")]
+    drains = results.select("drain", "pawl", size)
+    others = [d.context["others"] / max(1, d.context["claims"] + d.context["settles"])
+              for d in drains if "others" in d.context]
+    bare = results.median("exec handlers", "posix_spawn loop")
+    return [
+        Target("WAL of a job, bytes", None if None in wal else sum(wal), 1250, True),
+        Target("statements beside claims and settles, for each of them",
+               min(others, default=None), 0.1, True),
+        Target("idle worker, transactions a second",
+               results.median("idle: transactions", "pawl"), 2.0, True),
+        Target("idle worker, MiB of memory", results.median("idle: memory", "pawl"), 16.0,
+               True),
+        Target("exec handlers / posix_spawn loop",
+               ratio(results.median("exec handlers", "pawl"), bare), 0.8),
+    ]
+
+
+def verdict(results: Results) -> dict:
+    """The last line of stdout."""
+    targets = judge(results)
+    measured = [t for t in targets if t.reached is not None]
+    return {
+        "reached": sum(t.reached for t in measured),
+        "of": len(targets),
+        "targets": [{"target": t.name, "figure": round(t.figure, 3),
+                     "at_most" if t.at_most else "at_least": t.bound,
+                     "reached": t.reached} for t in measured],
+        "not_measured": [t.name for t in targets if t.reached is None],
+    }

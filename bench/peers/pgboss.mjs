@@ -1,0 +1,66 @@
+// pgboss.mjs - pg-boss, in its best documented configuration and its default
+//
+// Best: a queue with NOTIFY, jobs fetched in batches without their metadata, the next
+// fetch at once while batches are full (https://pgboss.io/api/workers).
+
+import { PgBoss } from "pg-boss";
+
+import { main } from "./program.mjs";
+
+const QUEUE = "noop";
+const SERVER = {
+	host: process.env.PGHOST,
+	port: Number(process.env.PGPORT ?? 5432),
+	user: process.env.PGUSER,
+	database: process.env.PGDATABASE,
+};
+const BEST = {
+	batchSize: Number(process.env.PGBOSS_BATCH ?? 1000),
+	localConcurrency: Number(process.env.PGBOSS_CONCURRENCY ?? 2),
+	burstWhenBatchFull: true,
+	includeMetadata: false,
+	pollingIntervalSeconds: 0.5,
+	notifyPollingIntervalSeconds: 0.5,
+};
+
+async function open(options) {
+	const boss = new PgBoss({ ...SERVER, ...options });
+	boss.on("error", (error) => process.stderr.write(`pg-boss: ${error.stack}\n`));
+	await boss.start();
+	return boss;
+}
+
+const pgboss = {
+	lanes: Number(process.env.PGBOSS_LANES ?? 2),
+
+	async setup(configuration) {
+		const boss = await open({ schedule: false });
+		await boss.createQueue(QUEUE, configuration === "best" ? { notify: true } : {});
+		await boss.stop({ graceful: false });
+	},
+
+	async pusher(connections) {
+		const boss = await open({ max: connections, supervise: false, schedule: false });
+		return {
+			close: () => boss.stop({ graceful: false }),
+			one: (data) => boss.send(QUEUE, data),
+			many: (jobs, key) => boss.insert(QUEUE, jobs.map((data) => ({
+				data,
+				...(key ? { singletonKey: key(data) } : {}),
+			}))),
+		};
+	},
+
+	async work(handle, configuration) {
+		const best = configuration === "best";
+		const boss = await open({ schedule: false, useListenNotify: best });
+		await boss.work(QUEUE, best ? BEST : {}, async (jobs) => {
+			for (const job of jobs) {
+				handle(job.data);
+			}
+		});
+		return { stop: () => boss.stop({ graceful: true, timeout: 30000 }) };
+	},
+};
+
+await main(pgboss);
