@@ -2,7 +2,9 @@
 
 ALLOWED holds each transition that the table lists, and nothing else.  Every other pair
 is derived, and must be refused with the verb's own refusal and change not one row of
-the job (3.1: what is not listed does not happen).
+the job (3.1: what is not listed does not happen).  All of it with a job that has no
+unique key, with one that has its key until its end, and with one whose key is free from
+the first claim on.
 """
 
 import pytest
@@ -32,36 +34,38 @@ BUSY = {verb: "55P03" for verb in ("complete", "snooze", "release", "fence")}
 BUSY |= {verb: "55P03" for verb in REFUSAL if verb.startswith("fail")}
 BUSY |= {"cancel": "busy"}
 
-# (state, verb) -> (state afterwards, failures + , crashes + , category of the attempt row)
-# None: an outcome does not count; claim gives attempt + 1.
+# (state, verb) -> (state afterwards, failures + , crashes + , category of the attempt row,
+# the unique key).  None: an outcome does not count; claim gives attempt + 1.
 ALLOWED = {
-    ("ready", "claim"): ("running", 0, 0, None),
-    ("running", "complete"): ("succeeded", None, None, None),
-    ("running", "fail with tries left"): ("scheduled", 1, 0, "error"),
-    ("running", "fail, last try"): ("failed", None, None, "error"),
-    ("running", "fail, retry => false"): ("failed", None, None, "error"),
-    ("running", "snooze"): ("scheduled", 0, 0, None),
-    ("running", "release"): ("ready", 0, 0, None),
-    ("running", "fence"): ("running", 0, 0, None),
-    ("running", "recover"): ("ready", 0, 1, "crash"),
-    ("running", "worker_stop"): ("ready", 0, 0, None),
-    ("ready", "cancel"): ("cancelled", None, None, None),
-    ("scheduled", "cancel"): ("cancelled", None, None, None),
-    ("running", "cancel"): ("cancelled", None, None, "cancelled"),
-    ("scheduled", "promote"): ("ready", 0, 0, None),
-    ("failed", "retry"): ("ready", 0, 0, "operator"),
-    ("cancelled", "retry"): ("ready", 0, 0, "operator"),
+    ("ready", "claim"): ("running", 0, 0, None, "kept"),
+    ("running", "complete"): ("succeeded", None, None, None, "freed"),
+    ("running", "fail with tries left"): ("scheduled", 1, 0, "error", "kept"),
+    ("running", "fail, last try"): ("failed", None, None, "error", "freed"),
+    ("running", "fail, retry => false"): ("failed", None, None, "error", "freed"),
+    ("running", "snooze"): ("scheduled", 0, 0, None, "kept"),
+    ("running", "release"): ("ready", 0, 0, None, "kept"),
+    ("running", "fence"): ("running", 0, 0, None, "kept"),
+    ("running", "recover"): ("ready", 0, 1, "crash", "kept"),
+    ("running", "worker_stop"): ("ready", 0, 0, None, "kept"),
+    ("ready", "cancel"): ("cancelled", None, None, None, "freed"),
+    ("scheduled", "cancel"): ("cancelled", None, None, None, "freed"),
+    ("running", "cancel"): ("cancelled", None, None, "cancelled", "freed"),
+    ("scheduled", "promote"): ("ready", 0, 0, None, "kept"),
+    ("failed", "retry"): ("ready", 0, 0, "operator", "taken anew"),
+    ("cancelled", "retry"): ("ready", 0, 0, "operator", "taken anew"),
 }
 
-TABLES = ("ready", "scheduled", "running", "outcome", "attempt")
+TABLES = ("ready", "scheduled", "running", "outcome", "attempt", "unique_key")
+UNTIL = (None, "end", "start")
 
 
 class Case:
     """One job in one state, with the fence of its last claim."""
 
-    def __init__(self, db, api, state, max_attempts):
+    def __init__(self, db, api, state, max_attempts, until):
         self.db, self.api, self.state = db, api, state
-        self.job = api.push(max_attempts=max_attempts)
+        key = {"unique_key": "k", "unique_until": until} if until else {}
+        self.job = api.push(max_attempts=max_attempts, **key)
         self.worker = api.worker_start()
         self.fence = api.claim_one(self.worker).fence
         self.holder = None
@@ -170,29 +174,37 @@ def module_api(module_db):
 
 @pytest.fixture
 def case(request, module_db, module_api):
-    state, verb = request.param
-    made = Case(module_db, module_api, state, 1 if verb == "fail, last try" else 20)
-    yield made, state, verb
+    state, verb, until = request.param
+    made = Case(module_db, module_api, state, 1 if verb == "fail, last try" else 20, until)
+    yield made, state, verb, until
     made.end()
     for table in TABLES:  # the next case starts with no job that can move
         module_api.query(f"DELETE FROM pawl.{table} RETURNING 1")
     module_api.query("DELETE FROM pawl.worker RETURNING 1")
 
 
+def key_after(until, before, what):
+    """The jobs of its key afterwards; before: those that had it."""
+    if until is None or what == "freed":
+        return []
+    return {"kept": before, "taken anew": [1]}[what]
+
+
 PAIRS = [(state, verb) for state in STATES for verb in REFUSAL]
+CASES = [(*pair, until) for until in UNTIL for pair in PAIRS]
 
 
-@pytest.mark.parametrize("case", PAIRS, indirect=True, ids=lambda p: f"{p[0]}-{p[1]}")
+@pytest.mark.parametrize("case", CASES, indirect=True, ids=lambda p: f"{p[0]}-{p[1]}-{p[2]}")
 def test_every_pair(case):
     """Listed: exactly this happens.  Not listed: refused, and not one row is changed."""
-    made, state, verb = case
+    made, state, verb, until = case
     before, now = made.api.job(made.job), made.rows()
     answer = made.do(verb)
     if (state, verb) not in ALLOWED:
         assert answer == refusal(verb, state)
         assert made.rows() == now
         return
-    wanted, failures, crashes, category = ALLOWED[state, verb]
+    wanted, failures, crashes, category, key = ALLOWED[state, verb]
     after = made.api.job(made.job)
     assert after.state == wanted and len(made.api.places(made.job)) == 1
     assert after.attempt == before.attempt + (verb == "claim")
@@ -201,6 +213,17 @@ def test_every_pair(case):
         assert after.crashes == (before.crashes or 0) + crashes
     new = made.api.attempts(made.job)[len(now["attempt"]) :]
     assert new == ([category] if category else [])
+    had = [1] if now["unique_key"] else []
+    assert bool(had) == (until == "end" and state not in ("succeeded", "failed", "cancelled"))
+    assert [1 for _ in made.rows()["unique_key"]] == key_after(until, had, key)
+
+
+def test_the_first_claim_frees_a_key_until_start(api):
+    """The one transition that the cases above do not begin with: they have been claimed."""
+    api.push(unique_key="k", unique_until="start")
+    assert api.one("SELECT count(*) FROM pawl.unique_key") == 1
+    api.claim_one(api.worker_start())
+    assert api.one("SELECT count(*) FROM pawl.unique_key") == 0
 
 
 def test_the_table_is_whole():
