@@ -203,6 +203,77 @@ PAWL_CHECK pawl_status pawl_cancel(pawl_client *client, int64_t job, const char 
 PAWL_CHECK pawl_status pawl_retry(pawl_client *client, int64_t job, pawl_state *ret_was,
                                   pawl_error *error);
 
+/* ---------------------------------------------------------------- upsert -------- */
+
+/* What was done: rows = created + existing. */
+typedef struct pawl_upsert_result
+{
+	int64_t rows;     /* that were given */
+	int64_t created;  /* rows that the table has now and had not before */
+	int64_t existing; /* rows whose key the table had, or an earlier row brought */
+} pawl_upsert_result;
+
+/*
+ * Rows for a table of the user's own: those whose key is new are inserted, the others
+ * left alone or updated.  It does not deadlock with any number of its like on the same
+ * table, nor with other programs that write in the same order: each transaction takes
+ * its rows in ascending order of the key columns, text in COLLATE "C".  A second unique
+ * index of the table, or a trigger, can defeat any order: a deadlock (40P01) is then
+ * tried again, within timeout_ms.
+ */
+typedef struct pawl_upsert_spec
+{
+	/* As in SQL: "films", "public.films"; folded to lower case unless quoted. */
+	const char *table;
+
+	/*
+	 * Names of columns, exactly as they are, each list ended by NULL.  keys: the columns
+	 * of a unique index or primary key of the table, in any order.  values: the other
+	 * columns of the rows; NULL: none.  update: those of values that are overwritten
+	 * where the key exists; NULL or empty: such a row is left alone.
+	 */
+	const char *const *keys;
+	const char *const *values;
+	const char *const *update;
+
+	int64_t lock_timeout_ms; /* of each wait for a lock; 0: 5 s */
+	int64_t timeout_ms;      /* of each transaction, with its tries; 0: 30 s */
+	int chunk_rows;          /* of one transaction, at most 100,000; 0: 10,000 */
+
+	/* All or nothing: one transaction, at most 256 MiB of text; timeout_ms is its. */
+	bool single_transaction;
+
+	/* Told after each commit, with the sums so far; NULL: nobody. */
+	void (*progress)(const pawl_upsert_result *so_far, void *closure);
+	void *progress_closure;
+} pawl_upsert_spec;
+
+/*
+ * Upsert n rows.  cells has n times the columns, keys first, then values, as
+ * PostgreSQL's text input; NULL is SQL's NULL, and none in a key.  Of several rows with
+ * one key the first counts, or with update the last.
+ *
+ * Runs in transactions of its own, of chunk_rows rows each, and holds nothing between
+ * them; what was committed before a failure stays, and a repeat brings the rest.  It
+ * keeps the session's search_path, and works through a pooler in transaction mode.
+ *
+ * ERR_TRANSIENT	a lock was not had within lock_timeout_ms (55P03): the error names
+ *					relation, key and blocking session where they can be found; other
+ *					transient errors after the last try
+ * ERR_TIMEOUT		a transaction did not end within timeout_ms
+ * ERR_NOT_FOUND	there is no such table or column
+ * ERR_ARGUMENT		NULL in a key, a column that cannot be written, no unique index on
+ *					the key columns, too large
+ * ERR_DATABASE		a row that the table refuses; message begins with "row 17: ", rows
+ *					counted from 1, where one row alone is the cause
+ *
+ * To name a key or a row it is searched for, by inserting parts of the chunk in
+ * transactions that are rolled back.
+ */
+PAWL_CHECK pawl_status pawl_upsert(pawl_client *client, const pawl_upsert_spec *spec,
+                                   const char *const *cells, size_t n,
+                                   pawl_upsert_result *ret_result, pawl_error *error);
+
 /* ---------------------------------------------------------------- worker -------- */
 
 typedef struct pawl_worker pawl_worker;

@@ -17,6 +17,11 @@
 #define LIMIT_SETTLE 1000 /* jobs of one settle: likewise */
 #define LIMIT_PUSH 1000   /* jobs of one push_many that the library sends */
 #define LIMIT_SILENT_WAITS                                                             \
-	100 /* of one look of the watch: the next is a second later */
+	100                    /* of one look of the watch: the next is a second later */
+#define LIMIT_COLUMNS 1000 /* of an upsert: a table has at most 1,600 */
+#define LIMIT_UPSERT_ROWS 100000 /* of one transaction: it holds their locks */
+#define LIMIT_UPSERT_CHUNK (16 * 1024 * 1024)   /* bytes of one transaction: likewise */
+#define LIMIT_UPSERT_SINGLE (256 * 1024 * 1024) /* bytes of all or nothing: in memory */
+#define LIMIT_CSV_ROW (16 * 1024 * 1024) /* an open quote would swallow the file */
 
 #endif

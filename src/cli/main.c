@@ -19,7 +19,7 @@
 #include "cli/command.h"
 #include "cli/talk.h"
 
-#define COMMAND_COUNT 15
+#define COMMAND_COUNT 16
 
 const cli_command *const COMMANDS[] = {
 	&COMMAND_UP,
@@ -35,6 +35,7 @@ const cli_command *const COMMANDS[] = {
 	&COMMAND_JOB_CANCEL,
 	&COMMAND_JOB_RETRY,
 	&COMMAND_LOCKS,
+	&COMMAND_UPSERT,
 	&COMMAND_VERSION,
 	&COMMAND_HELP,
 	NULL,

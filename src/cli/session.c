@@ -4,19 +4,35 @@
 #include "cli/session.h"
 
 #include <assert.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "db/embedded.h"
 #include "db/migrate.h"
 
+/*
+ * Inside a handler it is the job's session, by the name that the worker has given to
+ * all of them (PGAPPNAME): who waits for it is told the job, and the watch for waits
+ * knows which sessions belong to one job.
+ */
+static pawl_status
+make_db(const command_call *call, db **ret_db, pawl_error *error)
+{
+	const char *conninfo = call->common.conninfo != NULL ? call->common.conninfo : "";
+	const char *job = getenv("PAWL_JOB");
+
+	if (job != NULL && job[0] != '\0' && job[strspn(job, "0123456789")] == '\0')
+		return db_new(conninfo, "job", job, ret_db, error);
+	return db_new(conninfo, "cli", call->command->name, ret_db, error);
+}
+
 pawl_status
 session_connect(const command_call *call, db **ret_db, pawl_error *error)
 {
-	const char *conninfo = call->common.conninfo;
 	auto_session *own_db = NULL;
-	pawl_status status = db_new(conninfo != NULL ? conninfo : "", "cli",
-	                            call->command->name, &own_db, error);
+	pawl_status status = make_db(call, &own_db, error);
 
 	if (status == PAWL_OK)
 		status = db_open(own_db, error);

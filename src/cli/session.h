@@ -1,9 +1,10 @@
 /*
  * session.h - a command's connection
  *
- * One connection a command, opened by the main thread, its application_name
- * "pawl cli <command>"; the version of the schema is checked at once, so that a command
- * on a database of another version ends with exit code 6 and not with a syntax error.
+ * One connection a command, opened by the main thread; its application_name is
+ * "pawl cli <command>", or "pawl job <id>" in a handler.  The version of the schema is
+ * checked at once, so that a command on a database of another version ends with exit
+ * code 6 and not with a syntax error.
  */
 #ifndef PAWL_CLI_SESSION_H
 #define PAWL_CLI_SESSION_H

@@ -37,6 +37,7 @@ typedef struct db_limits
 	int lock_timeout_ms;      /* of each wait for a lock */
 	int statement_timeout_ms; /* of each statement */
 	int idle_timeout_ms;      /* idle in transaction */
+	bool session_path;        /* keep the session's search_path: a user's own tables */
 } db_limits;
 
 /* 5 s, 30 s, 10 s; what NULL means where limits are asked for */

@@ -6,7 +6,9 @@
  * for COMMIT.  So the id is always known before COMMIT is sent, and costs no round trip.
  *
  * Nothing of a role's or a database's settings matters inside: isolation level, access
- * mode, limits and search_path are set for the transaction.
+ * mode, limits and search_path are set for the transaction.  (A transaction that writes
+ * to a user's own tables keeps the session's search_path: the table's triggers and
+ * defaults are the user's, and so is the table's name.)
  */
 #include <assert.h>
 #include <stdio.h>
@@ -36,8 +38,9 @@ const db_limits DB_LIMITS_DEFAULT = {
 	"SELECT pg_catalog.set_config('lock_timeout', '%d', true), "                       \
 	"pg_catalog.set_config('statement_timeout', '%d', true), "                         \
 	"pg_catalog.set_config('idle_in_transaction_session_timeout', '%d', true), "       \
-	"pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true), "              \
-	"pg_catalog.pg_backend_pid()"
+	"pg_catalog.set_config('search_path', %s, true), pg_catalog.pg_backend_pid()"
+#define OWN_PATH "'pg_catalog, pg_temp'"
+#define SESSION_PATH "pg_catalog.current_setting('search_path')"
 
 /* BEGIN, limits, the statement, the mark. */
 #define STEPS_MAX 4
@@ -119,7 +122,7 @@ typedef struct exchange
 	wire_step steps[STEPS_MAX];
 	size_t count;
 	size_t main; /* index of the caller's statement; count: it has none */
-	char limits[sizeof(LIMITS_SQL) + 3 * 12];
+	char limits[sizeof(LIMITS_SQL) + 3 * 12 + sizeof(SESSION_PATH)];
 } exchange;
 
 static void
@@ -136,7 +139,8 @@ compose(exchange *e, const db *conn, const char *sql, const db_params *params)
 	if (conn->state == DB_BEGUN)
 	{
 		snprintf(e->limits, sizeof(e->limits), LIMITS_SQL, conn->limits.lock_timeout_ms,
-		         conn->limits.statement_timeout_ms, conn->limits.idle_timeout_ms);
+		         conn->limits.statement_timeout_ms, conn->limits.idle_timeout_ms,
+		         conn->limits.session_path ? SESSION_PATH : OWN_PATH);
 		add_step(e, BEGIN_SQL, NULL);
 		add_step(e, e->limits, NULL);
 		e->steps[e->count - 1].tells_pid = true;

@@ -13,6 +13,7 @@
 #include "queue/push.h"
 #include "queue/retry.h"
 #include "queue/state.h"
+#include "queue/upsert.h"
 
 /* How long one call goes on trying: the statement_timeout of one transaction. */
 #define CLIENT_TRY_MS 30000
@@ -109,4 +110,11 @@ pawl_retry(pawl_client *client, int64_t job, pawl_state *ret_was, pawl_error *er
 	queue_call call = client_call(client);
 
 	return retry_job(&call, job, ret_was, error);
+}
+
+pawl_status
+pawl_upsert(pawl_client *client, const pawl_upsert_spec *spec, const char *const *cells,
+            size_t n, pawl_upsert_result *ret_result, pawl_error *error)
+{
+	return upsert_all(client->db, spec, cells, n, ret_result, error);
 }
