@@ -50,10 +50,12 @@ class Scene(threading.Thread):
 class Push(Scene):
     """`pawl push` through a proxy with one fault; `kind` tells its job."""
 
-    def __init__(self, db, kind, action, when, then_refuse=False):
+    def __init__(self, db, kind, action, when, then_refuse=False, lines=0):
         super().__init__()
         self.db, self.kind, self.action, self.when = db, kind, action, when
         self.then_refuse = then_refuse
+        self.words = ["--ndjson", "-"] if lines else [kind]
+        self.input = f'{{"kind": "{kind}"}}\n' * lines
 
     def play(self):
         with Proxy(self.db) as proxy:
@@ -66,7 +68,7 @@ class Push(Scene):
             fault = proxy.fault(self.action, strikes)
             began = time.monotonic()
             done = subprocess.run(
-                [str(program()), "push", self.kind], stdin=subprocess.DEVNULL,
+                [str(program()), "push", *self.words], input=self.input,
                 env=environment(self.db, proxy.env()), capture_output=True, text=True,
                 timeout=3 * BOUND_S, check=False)
             self.took_s = time.monotonic() - began
@@ -115,11 +117,13 @@ def scenes(cluster, tmp_path_factory):
     db = cluster.new_database()
     with Proxy(db) as proxy:
         run_pawl(db, "push", "loud", env=proxy.env())
-        messages = len(proxy.messages)
+        # a look at who blocks, on a slow machine, is another connection's
+        messages = sum(not name.startswith("pawl watch") for name, *_ in proxy.messages)
     assert messages >= 10
     begun = {("push", n): Push(db, f"silent{n}", SILENCE, lambda m, n=n: m.number == n)
              for n in range(messages)}
     begun["unasked"] = Push(db, "unasked", CUT_ANSWER, commit_of("cli push"), True)
+    begun["lines"] = Push(db, "lines", CUT_ANSWER, commit_of("cli push"), True, lines=1500)
     for role in ROLES:
         begun[role] = SilentWorker(cluster.new_database(), tmp_path_factory.mktemp(role), role)
     for scene in begun.values():
@@ -146,6 +150,14 @@ def test_push_that_cannot_ask(scenes):
     assert push.struck and push.exit == 7, (push.exit, push.stderr)
     assert push.took_s < BOUND_S
     assert push.stdout == "" and push.pushed() == 1
+
+
+def test_lines_that_cannot_be_asked_for(scenes):
+    """The same in a stream: it stops there, and says of which lines it does not know."""
+    push = scenes["lines"].finish()
+    assert push.struck and push.exit == 7, (push.exit, push.stderr)
+    assert "Whether lines 1 to 1000 were pushed is not known" in push.stderr
+    assert push.stdout == "" and push.pushed() == 1000
 
 
 @pytest.mark.parametrize("role", ROLES)
