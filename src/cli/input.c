@@ -22,12 +22,21 @@
 
 /* ------------------------------------------------------------ JSON --------------- */
 
+const char *
+input_json_words(int code, const char *text)
+{
+	if (code == json_error_null_character || code == json_error_null_byte_in_key)
+		return "PostgreSQL cannot store \\u0000";
+	return text;
+}
+
 static pawl_status
 refuse_json(const json_error_t *json_error, const char *what, const char *text,
             size_t length, pawl_error *error)
 {
 	(void) error_set(error, PAWL_ERR_ARGUMENT, "%s is not JSON: line %d, column %d: %s",
-	                 what, json_error->line, json_error->column, json_error->text);
+	                 what, json_error->line, json_error->column,
+	                 input_json_words(json_error_code(json_error), json_error->text));
 	if (length > 0 && strchr("{[\"", text[0]) == NULL)
 		error_hint(error, "A string needs quotes of its own: '\"text\"'.");
 	return PAWL_ERR_ARGUMENT;

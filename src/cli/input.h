@@ -24,6 +24,12 @@ PAWL_CHECK pawl_status input_json(const char *argument, const char *what,
 PAWL_CHECK pawl_status input_check_json(const char *text, size_t length,
                                         const char *what, pawl_error *error);
 
+/*
+ * What jansson says of JSON that it refuses (its code and text), in words of ours where
+ * its own are about its options.
+ */
+const char *input_json_words(int code, const char *text);
+
 /* Ids of jobs from the command line; *ret_ids (n of them) is to be freed. */
 PAWL_CHECK pawl_status input_ids(int n, char *const *texts, int64_t **ret_ids,
                                  pawl_error *error);

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/text.h"
+#include "cli/input.h"
 #include "cli/ndjson.h"
 
 typedef pawl_status (*member_check)(const char *name, const json_t *value,
@@ -166,8 +167,10 @@ ndjson_check(const char *text, size_t length, pawl_error *error)
 	if (object == NULL && json_error_code(&json_error) == json_error_numeric_overflow)
 		return PAWL_OK;
 	if (object == NULL)
-		return error_set(error, PAWL_ERR_ARGUMENT, "it is not JSON: column %d: %s",
-		                 json_error.column, json_error.text);
+		return error_set(
+			error, PAWL_ERR_ARGUMENT, "it is not JSON: column %d: %s",
+			json_error.column,
+			input_json_words(json_error_code(&json_error), json_error.text));
 	status = check_object(object, error);
 	json_decref(object);
 	return status;

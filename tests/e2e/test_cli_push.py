@@ -69,6 +69,10 @@ def test_what_the_server_refuses_is_told_with_its_sqlstate(db):
     """The bug: a server's error without its SQLSTATE cannot be looked up."""
     result = run_pawl(db, "push", "k", '"\\u0000"', check=None)
     assert result.returncode in (1, 2) and "error:" in result.stderr
+    assert "PostgreSQL cannot store \\u0000" in result.stderr, "jansson's options instead"
+    lines = run_pawl(db, "push", "--ndjson", "-", check=1,
+                     input='{"kind": "k", "args": {"\\u0000": 1}}\n')
+    assert "PostgreSQL cannot store \\u0000" in lines.stderr
     result = run_pawl(db, "push", "k" * 256, check=2)
     assert "255" in result.stderr
 
