@@ -73,6 +73,7 @@ class Demo:
         for number in SIGNALS:
             signal.signal(number, self.leave)
         self.pawl_program = program()
+        self.environment["PAWL"] = self.pawl_program  # for programs of the example's own
         self.directory = Path(tempfile.mkdtemp(prefix="pawl-demo-"))
         self.directory.chmod(0o755)  # the server may run as another user
         return self

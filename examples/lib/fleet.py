@@ -62,6 +62,11 @@ class Fleet:
                 raise Failure(f"{worker.name} ended by itself")
             worker.look_up(self.database)
 
+    def here(self):
+        """Whether all of them have come to work."""
+        self.look()
+        return all(worker.ids for worker in self.live())
+
     # -- losing one --------------------------------------------------------------------
 
     def lose_one(self, at_work, holds):
@@ -84,8 +89,7 @@ class Fleet:
 
     def busy(self, holds):
         """A worker that holds so many jobs, when all have come to work; or None."""
-        self.look()
-        if not all(worker.ids for worker in self.live()):
+        if not self.here():
             return None
         return next((w for w in self.live() if len(self.held(w)) >= holds), None)
 
