@@ -62,3 +62,24 @@ LEFT JOIN (
 	GROUP BY job_id
 ) p ON p.job_id = j.id
 ORDER BY j.id;
+
+-- Each key that is taken, and by which job.
+CREATE VIEW t.keys AS
+SELECT u.key, u.job_id AS job, u.until_start FROM pawl.unique_key u ORDER BY u.key;
+
+-- Many keys by one call of push_many.
+CREATE FUNCTION t.push_many(VARIADIC keys text[])
+RETURNS TABLE (job bigint, created boolean) LANGUAGE sql AS
+	$$SELECT p.job, p.created FROM pawl.push_many('k',
+		array_fill('{}'::jsonb, ARRAY[cardinality(keys)]), unique_keys => keys) p$$;
+
+-- The naive form of it: the keys in the order in which the caller has them.
+CREATE FUNCTION t.push_unsorted(VARIADIC keys text[])
+RETURNS SETOF bigint LANGUAGE plpgsql AS $$
+DECLARE
+	key text;
+BEGIN
+	FOREACH key IN ARRAY keys LOOP
+		RETURN NEXT pawl.push('k', unique_key => key);
+	END LOOP;
+END $$;
