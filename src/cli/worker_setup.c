@@ -3,13 +3,20 @@
  */
 #include "cli/worker_setup.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/error.h"
 #include "base/limits.h"
 #include "cli/talk.h"
 #include "db/conninfo.h"
+#include "worker/worker.h"
+
+/* Descriptors: of an executor while it starts a program, and of all the rest. */
+#define EXECUTOR_FDS 12
+#define OTHER_FDS 64
 
 /* ------------------------------------------------------------ settings ----------- */
 
@@ -139,6 +146,31 @@ prepare_handlers(const worker_config *config, guard *warden, worker_setup *setup
 
 /* ------------------------------------------------------------ the worker --------- */
 
+/*
+ * A program that cannot be started for want of a descriptor is a failed attempt.  The
+ * soft limit is raised no further than is needed: programs inherit it.
+ */
+static pawl_status
+allow_descriptors(size_t executors, pawl_error *error)
+{
+	rlim_t needed = executors * EXECUTOR_FDS + OTHER_FDS;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return error_set(error, PAWL_ERR_SYSTEM, "could not read a limit: %s",
+		                 strerror(errno));
+	if (limit.rlim_cur >= needed)
+		return PAWL_OK;
+	limit.rlim_cur = needed;
+	if (limit.rlim_max >= needed && setrlimit(RLIMIT_NOFILE, &limit) == 0)
+		return PAWL_OK;
+	error_set(error, PAWL_ERR_ARGUMENT,
+	          "%zu executors need %ju open files, the limit is %ju", executors,
+	          (uintmax_t) needed, (uintmax_t) limit.rlim_max);
+	error_hint(error, "Allow more (ulimit -n), or have fewer executors (-j).");
+	return PAWL_ERR_ARGUMENT;
+}
+
 pawl_status
 worker_prepare(const worker_config *config, const char *conninfo, bool once,
                guard *warden, worker_setup *ret_setup, pawl_error *error)
@@ -160,6 +192,8 @@ worker_prepare(const worker_config *config, const char *conninfo, bool once,
 		status = conninfo_environment(conninfo, &setup.connection, error);
 	if (status == PAWL_OK)
 		status = pawl_worker_new(&options, &setup.worker, error);
+	if (status == PAWL_OK)
+		status = allow_descriptors(setup.worker->executors, error);
 	if (status == PAWL_OK)
 		status = prepare_handlers(config, warden, &setup, error);
 	if (status != PAWL_OK)

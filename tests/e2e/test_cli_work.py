@@ -1,8 +1,11 @@
 """`pawl work` as a command: settings, what its handlers are given, its end."""
 
 import json
+import resource
+import subprocess
 
-from harness.program import run_pawl
+from harness.ledger import write_script
+from harness.program import Worker, program, run_pawl
 from harness.wait import wait_until
 
 HANDLER = """#!/bin/sh
@@ -85,3 +88,25 @@ def test_once_ends_and_tells(db, api):
     api.push("k")
     quiet = run_pawl(db, "work", "-H", "k=true", "--once", "--poll", "50ms", "--quiet")
     assert quiet.stderr == ""
+
+
+def test_executors_have_descriptors(db, api, tmp_path):
+    """The bug: under the usual soft limit of open files a worker of many executors cannot
+    start all its programs; its jobs fail, and use up their attempts."""
+    script = write_script(tmp_path, "all-at-once", f"""
+touch {tmp_path}/ran-$PAWL_JOB
+until [ $(ls {tmp_path} | grep -c ran-) -ge 30 ]; do sleep 0.1; done""")
+    api.push_some(30, kind="k")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (128, hard))
+    try:
+        worker = Worker(db, "-j", "30", "--once", handlers={"k": script})
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with worker:
+        assert worker.wait() == 0, worker.log()
+    assert api.query("SELECT error FROM pawl.attempts") == []
+    refused = subprocess.run(
+        ["sh", "-c", 'ulimit -n 128; exec "$0" work -H k=true -j 30 --check-config', program()],
+        capture_output=True, text=True, check=False)
+    assert refused.returncode == 2 and "30 executors need 424 open files" in refused.stderr
