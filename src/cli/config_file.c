@@ -290,7 +290,7 @@ read_line(char *line, int size, void *stream)
 		return NULL;
 	r->line++;
 	length = strlen(line);
-	if (length > 0 && line[length - 1] != '\n' && !feof(r->file))
+	if (length == 0 || (line[length - 1] != '\n' && !feof(r->file)))
 	{
 		(void) refuse(r, "the line is too long, or has a NUL byte");
 		return NULL;

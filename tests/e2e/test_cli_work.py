@@ -64,6 +64,11 @@ def test_check_config(tmp_path):
     config.write_text("[worker]\nleases = 30s\n")
     bad = run_pawl(None, "work", check=2, env={"PAWL_CONFIG": str(config)})
     assert f'file "{config}", line 2: unknown key "leases" in section [worker]' in bad.stderr
+    config.write_bytes(b"[handler a]\n\0exec = true\nexec = false\n")
+    bad = run_pawl(None, "work", "-c", config, "--check-config", check=2)
+    assert "line 2: the line is too long, or has a NUL byte" in bad.stderr
+    # a line that never ends is not read for ever
+    run_pawl(None, "work", "-c", "/dev/zero", "--check-config", check=2, deadline=10)
     config.write_text("[handler a]\nobject = /nonexistent.so\n")
     bad = run_pawl(None, "work", "-c", config, "--check-config", check=2)
     assert "/nonexistent.so" in bad.stderr and 'kind "a"' in bad.stderr
