@@ -26,7 +26,8 @@ packages:
 
 demo: packages
 	@test -x examples/$(EXAMPLE)/run || \
-		{ echo "there is no example \"$(EXAMPLE)\"; examples/ has: $$(ls examples)" >&2; exit 2; }
+		{ echo "there is no example \"$(EXAMPLE)\"; there are:" >&2; \
+		  ls -d examples/*/run | cut -d/ -f2 >&2; exit 2; }
 	@$(MAKE) --no-print-directory all >&2
 	@examples/$(EXAMPLE)/run
 

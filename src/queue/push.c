@@ -13,13 +13,11 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/memory.h"
-#include "base/random.h"
+#include "db/backoff.h"
 #include "queue/push_spec.h"
 
 /* Args of one statement: far below what a message or a jsonb may be. */
 #define CHUNK_BYTES (16 * 1024 * 1024)
-
-#define RETRY_MS 50 /* first pause between tries of a whole push_many */
 
 /* ------------------------------------------------------------ one ---------------- */
 
@@ -94,6 +92,12 @@ compare_keys(const void *left, const void *right)
 	return keys != 0 ? keys : (a > b) - (a < b); /* both are of one array */
 }
 
+static bool
+one_chunk(const pushing *p)
+{
+	return chunk_length(p->order, p->n) == p->n;
+}
+
 /*
  * The server takes the keys of one statement in the order of COLLATE "C", which is that
  * of their bytes.  When there are several statements in the transaction it is for us to
@@ -104,27 +108,29 @@ set_order(pushing *p, const pawl_job_spec *specs)
 {
 	for (size_t i = 0; i < p->n; i++)
 		p->order[i] = &specs[i];
-	if (chunk_length(p->order, p->n) < p->n)
+	if (!one_chunk(p))
 		qsort(p->order, p->n, sizeof(p->order[0]), compare_keys);
 }
 
-static pawl_status
-push_chunk(db_txn *txn, const pushing *p, size_t at, size_t n, pawl_error *error)
+/* The statement for a chunk, and its parameters. */
+static const char *
+chunk_sql(const pushing *p, size_t at, size_t n, db_params *params)
 {
 	const pawl_job_spec *const *specs = p->order + at;
-	bool uniform = push_uniform(specs, n);
-	auto_params *params = db_params_new();
-	auto_result *result = NULL;
-	pawl_status status;
 
-	if (uniform)
+	if (push_uniform(specs, n))
+	{
 		push_param_uniform(params, specs, n);
-	else
-		push_param_mixed(params, specs, n);
-	status = db_exec(txn, uniform ? PUSH_SQL_UNIFORM : PUSH_SQL_MIXED, params, &result,
-	                 error);
-	if (status != PAWL_OK)
-		return status;
+		return PUSH_SQL_UNIFORM;
+	}
+	push_param_mixed(params, specs, n);
+	return PUSH_SQL_MIXED;
+}
+
+static pawl_status
+take_answers(pushing *p, size_t at, size_t n, const db_result *result,
+             pawl_error *error)
+{
 	if ((size_t) db_rows(result) != n)
 		return error_set(error, PAWL_ERR_DATABASE, "%d answers for %zu jobs",
 		                 db_rows(result), n);
@@ -136,9 +142,20 @@ push_chunk(db_txn *txn, const pushing *p, size_t at, size_t n, pawl_error *error
 	return PAWL_OK;
 }
 
-/* The whole in one transaction, once. */
 static pawl_status
-push_all(const queue_call *call, const pushing *p, pawl_error *error)
+push_chunk(db_txn *txn, pushing *p, size_t at, size_t n, pawl_error *error)
+{
+	auto_params *params = db_params_new();
+	auto_result *result = NULL;
+	const char *sql = chunk_sql(p, at, n, params);
+	pawl_status status = db_exec(txn, sql, params, &result, error);
+
+	return status == PAWL_OK ? take_answers(p, at, n, result, error) : status;
+}
+
+/* All chunks in one transaction, once. */
+static pawl_status
+push_chunks(const queue_call *call, pushing *p, pawl_error *error)
 {
 	auto_txn txn = {0};
 	pawl_status status = db_begin(call->db, &call->limits, &txn, error);
@@ -155,43 +172,34 @@ push_all(const queue_call *call, const pushing *p, pawl_error *error)
 	return status;
 }
 
-static bool
-may_try_again(const queue_call *call, pawl_status status, int64_t pause_ms)
+/* The same until the call's deadline, as a single statement is tried by db_run. */
+static pawl_status
+push_chunks_again(const queue_call *call, pushing *p, pawl_error *error)
 {
-	return (status == PAWL_ERR_TRANSIENT || status == PAWL_ERR_CONNECT ||
-	        status == PAWL_ERR_CONNECTION) &&
-	       clock_ms() + pause_ms < call->deadline_ms;
-}
+	for (int round = 0;; round++)
+	{
+		pawl_status status = push_chunks(call, p, error);
 
-/* False when waiting failed: then the status of the try stands. */
-static bool
-pause_before_retry(db *own_db, int64_t pause_ms)
-{
-	int64_t end_ms = clock_ms() + random_jitter(pause_ms, 50);
-	bool notified;
-
-	while (clock_ms() < end_ms)
-		if (db_wait(own_db, -1, end_ms, &notified, NULL) != PAWL_OK)
-			return false;
-	return true;
+		if (status == PAWL_OK && round > 0)
+			error_clear(error); /* of what earlier tries left in it */
+		if (status != PAWL_ERR_TRANSIENT && status != PAWL_ERR_CONNECT &&
+		    status != PAWL_ERR_CONNECTION)
+			return status;
+		backoff_wait(round, call->deadline_ms);
+		if (clock_ms() >= call->deadline_ms)
+			return status;
+	}
 }
 
 static pawl_status
-push_until_deadline(const queue_call *call, const pushing *p, pawl_error *error)
+push_at_once(const queue_call *call, pushing *p, pawl_error *error)
 {
-	int64_t pause_ms = RETRY_MS;
+	auto_params *params = db_params_new();
+	auto_result *result = NULL;
+	const char *sql = chunk_sql(p, 0, p->n, params);
+	pawl_status status = call_run(call, sql, params, &result, error);
 
-	for (;;)
-	{
-		pawl_status status = push_all(call, p, error);
-
-		if (status == PAWL_OK && pause_ms > RETRY_MS)
-			error_clear(error); /* of what earlier tries left in it */
-		if (!may_try_again(call, status, pause_ms) ||
-		    !pause_before_retry(call->db, pause_ms))
-			return status;
-		pause_ms *= 2;
-	}
+	return status == PAWL_OK ? take_answers(p, 0, p->n, result, error) : status;
 }
 
 pawl_status
@@ -211,7 +219,8 @@ push_many(const queue_call *call, const pawl_job_spec *specs, size_t n,
 	if (status != PAWL_OK || n == 0)
 		return status;
 	set_order(&p, specs);
-	status = push_until_deadline(call, &p, error);
+	status = one_chunk(&p) ? push_at_once(call, &p, error)
+	                       : push_chunks_again(call, &p, error);
 	for (size_t i = 0; i < n && status == PAWL_OK; i++)
 	{
 		size_t place = (size_t) (order[i] - specs);
