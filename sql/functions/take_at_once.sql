@@ -7,8 +7,10 @@
 -- held.  If not, what was taken is given back, and the caller takes key after key: to
 -- take what is missing now would take it after greater ones, and that deadlocks.
 -- Internal.
+-- Errors: 55P03 names the key for which it waited too long.
 -- Locks: inserts into unique_key, ascending by key, and waits for another transaction
 -- that has inserted or deleted one of them; then as hold_jobs, which waits for nobody.
+-- When that was too long it gives back what it took, and then does as blocked_key.
 CREATE OR REPLACE FUNCTION pawl.take_at_once(keys text[], starts boolean[],
 	candidates bigint[], holders bigint[], frees boolean[])
 RETURNS boolean
@@ -25,7 +27,10 @@ BEGIN
 		RAISE EXCEPTION USING ERRCODE = 'PW000';
 	END IF;
 	RETURN true;
-EXCEPTION WHEN unique_violation OR SQLSTATE 'PW000' THEN
-	RETURN false;
+EXCEPTION
+	WHEN unique_violation OR SQLSTATE 'PW000' THEN
+		RETURN false;
+	WHEN lock_not_available THEN
+		PERFORM pawl.refuse_key(pawl.blocked_key(keys), NULL);
 END
 $$;

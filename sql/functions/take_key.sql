@@ -48,11 +48,8 @@ BEGIN
 			pause_s := least(pause_s * 1.5, 0.02);
 		END IF;
 		IF clock_timestamp() > since + current_setting('lock_timeout')::interval THEN
-			RAISE EXCEPTION 'could not get unique key "%" within %', key,
-				current_setting('lock_timeout')
-				USING ERRCODE = '55P03',
-				DETAIL = 'Its job is being claimed or moved by another transaction.',
-				HINT = 'Try again when that transaction has ended.';
+			PERFORM pawl.refuse_key(key,
+				'Its job is being claimed or moved by another transaction.');
 		END IF;
 	END LOOP;
 	IF NOT looks AND NOT taken THEN

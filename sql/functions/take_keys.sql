@@ -28,6 +28,8 @@ DECLARE
 	holders_free boolean[];
 	candidates bigint[];
 	held int;
+	at int;
+	why text;
 BEGIN
 	IF patience > interval '0' AND patience < interval '5 s' THEN
 		PERFORM pawl.limit_setting('lock_timeout', patience);
@@ -55,11 +57,18 @@ BEGIN
 	candidates := ARRAY(SELECT jobs[n.first]
 		FROM unnest(firsts) WITH ORDINALITY n (first, o) ORDER BY n.o);
 	IF NOT looks OR NOT pawl.take_at_once(names, frees, candidates, holders, holders_free) THEN
-		FOR i IN 1..coalesce(cardinality(names), 0) LOOP
-			candidates[i] := coalesce(candidates[i], nextval('pawl.job_id'));
-			holders[i] := (SELECT k.job FROM pawl.take_key(names[i], frees[i], candidates[i],
-				current_setting('lock_timeout')::interval) k);
-		END LOOP;
+		BEGIN
+			FOR i IN 1..coalesce(cardinality(names), 0) LOOP
+				at := i;
+				candidates[i] := coalesce(candidates[i], nextval('pawl.job_id'));
+				holders[i] := (SELECT k.job
+					FROM pawl.take_key(names[i], frees[i], candidates[i],
+						current_setting('lock_timeout')::interval) k);
+			END LOOP;
+		EXCEPTION WHEN lock_not_available THEN
+			GET STACKED DIAGNOSTICS why = PG_EXCEPTION_DETAIL;
+			PERFORM pawl.refuse_key(names[at], why);
+		END;
 	ELSIF array_position(jobs, NULL) IS NULL THEN
 		RETURN;
 	END IF;

@@ -224,6 +224,8 @@ blocker_explain(const db *conn, const PGresult *result, int64_t elapsed_ms,
 	}
 	else if (holder[0] != '\0' && error->detail[0] == '\0')
 		error_detail(error, "It waited for a lock%s. %s", target, holder);
+	else if (holder[0] != '\0')
+		error_detail(error, "%s %s", error->detail, holder);
 }
 
 void

@@ -138,6 +138,43 @@ def test_session_of_another_role(pairs, stranger):
                              ' holds it.')
 
 
+PUSH_MANY = ("SELECT count(*) FROM pawl.push_many('k', array_fill('{}'::jsonb, ARRAY[3]),"
+             " unique_keys => ARRAY['c', 'b', 'a'])")
+
+
+def test_unique_key_of_a_push(db, api):
+    """Of many keys the one that was waited for is named, and who holds it; nothing of the
+    search for it is left."""
+    with Holder(db, "SELECT pawl.push('k', unique_key => 'b')") as holder:
+        answer = run(db, PUSH_MANY, lock_ms=2500).answer()
+        assert (answer.status, answer.sqlstate) == ("PAWL_ERR_TRANSIENT", "55P03")
+        assert answer.message == 'could not get unique key "b" within 2500ms'
+        assert re.fullmatch(r"Another transaction has taken or freed it, and is still open\."
+                            rf' Process {holder.pid} \("report", idle in .*\) holds it\.',
+                            answer.detail)
+        assert api.query("SELECT FROM pawl.unique_key") == []
+        with db.connect() as psql:
+            psql.execute("SET lock_timeout = '200 ms'")
+            with pytest.raises(psycopg.errors.LockNotAvailable, match='unique key "b" within'):
+                psql.execute(PUSH_MANY)
+        holder.connection.commit()
+    assert run(db, PUSH_MANY).answer().value == "3"
+    assert api.one("SELECT count(*) FROM pawl.unique_key") == 3
+
+
+def test_unique_key_of_a_push_that_takes_key_after_key(db):
+    """Another transaction came between: then the keys are taken one by one, and the one
+    that is waited for there is named, too."""
+    with Holder(db, "SELECT pawl.push('k', unique_key => 'a')") as first:
+        with Holder(db, "SELECT pawl.push('k', unique_key => 'b')") as second:
+            with run(db, PUSH_MANY, lock_ms=2500) as push:
+                wait_blocked(db)
+                first.connection.commit()
+                answer = push.answer()
+    assert answer.message == 'could not get unique key "b" within 2500ms'
+    assert f"Process {second.pid} " in answer.detail
+
+
 def test_names_from_a_hostile_session(pairs):
     """A name of 63 bytes with quotes in it is no trouble."""
     name = 'a"%s' + "x" * 59
