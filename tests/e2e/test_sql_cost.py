@@ -16,6 +16,11 @@ FILL = """
 SELECT count(*) FROM pawl.push_many('k', array_fill('{}'::jsonb, ARRAY[200000]));
 SELECT count(*) FROM pawl.push_many('k', array_fill('{}'::jsonb, ARRAY[20000]),
 	run_at => now() + interval '1 hour');
+SELECT count(*) FROM pawl.push_many('k', array_fill('{}'::jsonb, ARRAY[20000]), queue => 'keyed',
+	unique_keys => (SELECT array_agg('key ' || n) FROM generate_series(1, 20000) n));
+SELECT count(*) FROM pawl.push_many('k', array_fill('{}'::jsonb, ARRAY[20000]), queue => 'starts',
+	unique_keys => (SELECT array_agg('start ' || n) FROM generate_series(1, 20000) n),
+	unique_until => 'start');
 SELECT pawl.worker_start('w', interval '1 hour');
 """
 
@@ -63,6 +68,9 @@ def calls(api, wid):
     jobs, fences = [row.job for row in claimed], [row.fence for row in claimed]
     pairs = f"ARRAY{jobs}::bigint[], ARRAY{fences}::bigint[]"
     texts = "array_fill('e'::text, ARRAY[10])"
+    keyed = api.claim(wid, PER_CALL, queues=["keyed"])
+    keyed = f"ARRAY{[r.job for r in keyed]}::bigint[], ARRAY{[r.fence for r in keyed]}::bigint[]"
+    objects = "array_fill('{}'::jsonb, ARRAY[10])"
     failed = [row.id for row in api.rows("job_list", state="failed", n=PER_CALL)]
     ready = [row.id for row in api.rows("job_list", state="ready", n=PER_CALL)]
     found = {
@@ -78,6 +86,13 @@ def calls(api, wid):
         "cancel of what has ended": f"pawl.cancel({failed[0]})",
         "retry": f"pawl.retry({failed[0]})",
         "retry_many": f"pawl.retry_many(ARRAY{failed}::bigint[])",
+        "push of a live key": "pawl.push('k', unique_key => 'key 15000')",
+        "push of a live key until start": "pawl.push('k', unique_key => 'start 15000')",
+        "push of a new key": "pawl.push('k', unique_key => 'new')",
+        "push_many of keys": f"pawl.push_many('k', {objects}, unique_keys => "
+        "(SELECT array_agg('key ' || n * 2000) FROM generate_series(1, 10) n))",
+        "claim of keys until start": f"pawl.claim('{wid}', 10, queues => '{{starts}}')",
+        "complete_many of keys": f"pawl.complete_many({keyed})",
         "promote of nothing": "pawl.promote()",
         "recover of nothing": "pawl.recover()",
         "suspects_waiting": "pawl.suspects_waiting('{default}')",
@@ -114,7 +129,8 @@ def test_each_function_reads_little(crowd, statistics):
     found = {name: blocks(api, f"SELECT * FROM {call}") for name, call in statements.items()}
     print(found)
     assert scans(api) == before
-    assert [name for name, _ in before] == ["attempt", "job", "outcome", "ready", "scheduled"]
+    assert [name for name, _ in before] == [
+        "attempt", "job", "outcome", "ready", "scheduled", "unique_key"]
     assert {name: n for name, n in found.items() if n > BLOCKS} == {}
 
 
