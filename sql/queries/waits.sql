@@ -54,22 +54,28 @@ WITH RECURSIVE session AS MATERIALIZED (
 	SELECT e.pid, e.blocker FROM edge e
 	UNION ALL
 	SELECT p.holder, p.waiter FROM pair p
-), reach AS (
-	SELECT e.pid AS start, e.blocker AS pid
-	FROM edge e
-	WHERE e.pid IN (SELECT p.waiter FROM pair p)
+), back AS (
+	-- who waits, in the end, for that idle session
+	SELECT p.holder, p.holder AS pid FROM pair p
 	UNION
-	SELECT r.start, s.blocker FROM reach r JOIN step s ON s.pid = r.pid
+	SELECT b.holder, s.pid FROM back b JOIN step s ON s.blocker = b.pid
 ), silent AS MATERIALIZED (
-	SELECT DISTINCT ON (p.waiter) p.waiter, p.holder,
-		(SELECT min(there.pid) FROM reach there
-			JOIN reach back ON back.start = there.pid AND back.pid = there.start
-			WHERE there.start = p.waiter) AS knot
+	SELECT DISTINCT ON (p.waiter) p.waiter, p.holder
 	FROM pair p
-	JOIN reach r ON r.start = p.waiter AND r.pid = p.holder
+	JOIN back b ON b.holder = p.holder AND b.pid = p.waiter
 	JOIN session w ON w.pid = p.waiter
 	WHERE w.query_start <= clock_timestamp() - interval '1 s'
 	ORDER BY p.waiter, p.state_change DESC, p.holder
+), tie AS MATERIALIZED (
+	-- whose waiters wait, in the end, for whose idle session
+	SELECT DISTINCT q.holder, b.holder AS other
+	FROM silent q
+	JOIN back b ON b.pid = q.waiter
+), knotted AS MATERIALIZED (
+	SELECT f.holder, min(f.other) AS knot
+	FROM tie f
+	JOIN tie g ON g.holder = f.other AND g.other = f.holder
+	GROUP BY f.holder
 ), wanted AS (
 	SELECT DISTINCT ON (l.pid) l.pid, l.locktype, l.mode, l.wait_start,
 		coalesce(l.relation, t.relation) AS relation,
@@ -113,7 +119,7 @@ SELECT e.pid AS waiter, w.name AS session, w.job, w.worker, w.role,
 	o.relation::oid::bigint AS relation_id, '(' || o.page || ',' || o.tuple || ')' AS tuple,
 	(extract(epoch FROM w.query_start) * 1000000)::bigint AS waiter_us,
 	(extract(epoch FROM h.state_change) * 1000000)::bigint AS holder_us,
-	w.process, h.name AS holder_session, h.job AS holder_job, q.knot,
+	w.process, h.name AS holder_session, h.job AS holder_job, y.knot,
 	CASE WHEN q.waiter = $3::int AND q.holder = $5::int
 		AND (extract(epoch FROM w.query_start) * 1000000)::bigint = $4::bigint
 		AND (extract(epoch FROM h.state_change) * 1000000)::bigint = $6::bigint
@@ -124,8 +130,9 @@ LEFT JOIN target t ON t.pid = e.pid
 JOIN session w ON w.pid = e.pid
 LEFT JOIN session b ON b.pid = e.blocker
 LEFT JOIN silent q ON q.waiter = e.pid
+LEFT JOIN knotted y ON y.holder = q.holder
 LEFT JOIN session h ON h.pid = q.holder
 WHERE w.database = current_database()
 	AND (NOT $1::boolean OR q.waiter IS NOT NULL)
-ORDER BY q.knot, w.query_start DESC, e.pid, e.blocker
+ORDER BY y.knot, w.query_start DESC, e.pid, e.blocker
 LIMIT $2::int

@@ -14,7 +14,9 @@ import time
 import uuid
 from pathlib import Path
 
+import psycopg
 import pytest
+from harness.api import sqlstate
 from harness.fleet import Fleet
 from harness.sessions import Sessions, worker_name
 from harness.wait import wait_until
@@ -36,6 +38,27 @@ PAIR = """SELECT w.pid, w.application_name, w.query_start, h.pid, h.application_
     FROM pg_stat_activity w, unnest(pg_blocking_pids(w.pid)) b
     JOIN pg_stat_activity h ON h.pid = b
     WHERE w.datname = current_database() AND w.wait_event_type = 'Lock'"""
+
+
+# The naive definition: a session waits directly for an idle one of its own process.
+NAIVE = """SELECT count(*) FROM pg_stat_activity w, unnest(pg_blocking_pids(w.pid)) b
+    JOIN pg_stat_activity h ON h.pid = b
+    WHERE w.datname = current_database() AND w.wait_event_type = 'Lock'
+        AND h.state = 'idle in transaction'
+        AND split_part(h.application_name, ' ', 3) = split_part(w.application_name, ' ', 3)"""
+
+TEXT = re.sub(r"--[^\n]*", "", (
+    Path(__file__).parents[2] / "sql" / "queries" / "waits.sql").read_text(encoding="utf-8"))
+
+
+def look(db, silent_only=True, identity=(None,) * 4, before=""):
+    """What the watch asks; identity is of a wait that is to be cancelled."""
+    text = re.sub(r"\$(\d)", r"%(p\1)s", TEXT.replace("%", "%%"))
+    values = dict(zip(("p1", "p2", "p3", "p4", "p5", "p6"), (silent_only, None, *identity)))
+    with db.connect() as connection:
+        connection.execute("SET search_path = pg_catalog")
+        cursor = connection.cursor(row_factory=psycopg.rows.namedtuple_row)
+        return cursor.execute(before + text, values).fetchall()
 
 
 def found(db):
@@ -81,9 +104,11 @@ def two_jobs(db, api):
     return [api.push("translate", args={"pairs": pairs}) for pairs in (A, B)]
 
 
-def hang(db):
+def hang(db, running):
     """Wait until the program hangs, and say how: the very wait of the report."""
-    wait_until(lambda: len(db.execute(PAIR)) == 1, 20, "the two jobs to meet")
+    wait_until(lambda: len(db.execute(PAIR)) == 1 or running.poll() is not None, 20,
+               "the two jobs to meet")
+    assert running.poll() is None, running.stderr.read()
     (row,) = db.execute(PAIR)
     return row
 
@@ -104,7 +129,7 @@ def test_the_report_without_the_watch(db, api, two_jobs, worker):
     """
     before = db.cluster.log_size()
     with worker(*BLIND) as steward, program(db) as running:
-        pair = hang(db)
+        pair = hang(db, running)
         _, waiter, _, _, holder, state = pair
         assert state == "idle in transaction"
         assert waiter.split()[2] == holder.split()[2], "two connections of one process"
@@ -123,7 +148,7 @@ def test_the_report_with_the_watch(db, api, two_jobs, worker, pawl):
     """Green: both jobs succeed, counts are exact, one wait is counted, told by name."""
     before = db.cluster.log_size()
     with worker(*WATCHING) as steward, program(db) as running:
-        waiter, name, _, holder, _, _ = hang(db)
+        waiter, name, _, holder, _, _ = hang(db, running)
         wait_until(lambda: running.poll() is not None, 30, steward.log)
         settled(db, 1, steward.log)
         assert running.returncode == 0, running.stderr.read()
@@ -153,7 +178,7 @@ def test_the_report_with_the_watch(db, api, two_jobs, worker, pawl):
 def test_sessions_without_names_are_not_known(db, two_jobs, worker):
     """Red: the watch can only tell sessions of one process by their names."""
     with worker(*WATCHING) as steward, program(db, "--unnamed") as running:
-        pair = hang(db)
+        pair = hang(db, running)
         assert still_hangs(db, running, pair, 4)
         assert found(db) == [] and "silent wait" not in steward.log()
 
@@ -193,6 +218,7 @@ def test_a_chain_through_a_third_process(db, sessions, worker):
     x = sessions("report").run(TWO).wait(ONE)
     with worker(*WATCHING):
         w = sessions(worker_name(process, 2)).wait(TWO)
+        assert db.value(NAIVE) == 0, "red: the naive definition sees nothing"
         assert w.answer() == CANCELLED
         w.rollback()
         assert x.waits(), "x is no session of that process"
@@ -211,6 +237,7 @@ def test_a_cycle_through_two_processes(db, sessions, worker):
     with worker(*WATCHING):
         in_p = sessions(worker_name(p, 3)).wait(TWO)
         in_q = sessions(worker_name(q, 4)).wait(ONE)
+        assert db.value(NAIVE) == 0, "red: the naive definition sees nothing"
         # one of the two is enough, the later: then the other process goes on
         assert in_q.answer() == CANCELLED
         in_q.rollback()
@@ -362,6 +389,7 @@ def test_other_users_names(db, sessions, worker):
 # ---------------------------------------------------------------- the fleet, and rights
 
 
+@pytest.mark.kill
 def test_a_fleet_reports_it_once(db, sessions, worker):
     """The bug: each worker tells it, or it is told anew when the duty changes hands."""
     process = uuid.uuid4()
@@ -425,19 +453,98 @@ def test_rights_of_the_workers_role(db, roles, worker):
         h.rollback()
 
 
-def test_a_look_costs_little_when_nobody_waits(db, sessions, worker):
+def test_a_look_costs_little_when_nobody_waits(db, sessions):
     """The bug: a tick takes the locks of the lock table (pg_locks, pg_blocking_pids) each
     second, for nothing."""
-    text = (Path(__file__).parents[2] / "sql/queries/waits.sql").read_text(encoding="utf-8")
-    text = re.sub(r"--[^\n]*", "", text)
-    for i, value in enumerate(["true", "100", "NULL", "NULL", "NULL", "NULL"], 1):
-        text = text.replace(f"${i}::", f"{value}::")
     h = sessions(worker_name(uuid.uuid4(), 1)).run(ONE)
     w = sessions(worker_name(uuid.uuid4(), 2)).wait(ONE)  # somebody waits, but not silently
-    plan = "\n".join(row[0] for row in db.execute(
-        "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) " + text))
+    plan = "\n".join(row[0] for row in look(db, before="EXPLAIN (ANALYZE, COSTS OFF) "))
     for function in ("pg_lock_status", "unnest"):
         (line,) = [line for line in plan.splitlines() if f"Function Scan on {function}" in line]
         assert "never executed" in line, plan
     h.connection.commit()
     assert w.answer() is None
+
+
+# ---------------------------------------------------------------- the statements
+
+
+def test_a_session_that_has_moved_on_is_not_hit(db, sessions):
+    """The bug: between the look and the cancelling the session has gone on, and another of
+    its statements is cancelled.  Red: pg_cancel_backend by the pid alone hits it."""
+    process = uuid.uuid4()
+    h, w = sessions(worker_name(process, 1)), sessions(worker_name(process, 2))
+
+    def silent_wait():
+        h.run(ONE)
+        w.wait(ONE)
+        wait_until(lambda: look(db), 10, "the wait to be a silent one")
+        (row,) = look(db)
+        return row.waiter, row.waiter_us, row.holder, row.holder_us
+
+    first = silent_wait()
+    h.rollback()
+    assert w.answer() is None
+    w.rollback()
+    second = silent_wait()
+    assert first[0] == second[0] and first[2] == second[2] and first != second
+    assert [row.cancelled for row in look(db, identity=first)] == [None]
+    assert w.waits()
+    assert [row.cancelled for row in look(db, identity=second)] == [True]
+    assert w.answer() == CANCELLED
+    w.rollback()
+    h.rollback()
+    # red
+    first = silent_wait()
+    h.rollback()
+    assert w.answer() is None
+    w.rollback()
+    silent_wait()
+    db.execute("SELECT pg_cancel_backend(%s)", [first[0]])
+    assert w.answer() == CANCELLED
+
+
+FOUND = {"waiter": 1, "waiter_since": "2026-01-01", "holder": 2, "holder_since": "2026-01-01",
+         "process": "p"}
+
+
+def test_recording_once(db, api):
+    """The bug: two watches at once count it twice; a log that cannot be written keeps the
+    wait from being recorded, and so from being ended."""
+    job = api.push("k")
+    claim = api.claim_one(api.worker_start())
+    assert claim.job == job
+    assert api.rows("silent_wait_found", **FOUND, waiter_job=job, holder_job=None)[0].created
+    (again,) = api.rows("silent_wait_found", **FOUND)
+    assert not again.created and again.lasted.total_seconds() > 0
+    ended = {name: value for name, value in FOUND.items() if name != "process"}
+    assert api.value("silent_wait_ended", **ended, answer="cancelled") is True
+    assert api.value("silent_wait_ended", **ended, answer="cancelled") is False
+    assert api.one("SELECT count(*) FROM pawl.logs WHERE job = %s", [job]) == 2
+    db.execute("ALTER TABLE pawl.log RENAME TO away")
+    assert api.rows("silent_wait_found", **FOUND | {"waiter": 3}, waiter_job=job)[0].created
+    db.execute("ALTER TABLE pawl.away RENAME TO log")
+    for name in FOUND:
+        assert sqlstate(api.rows, "silent_wait_found", **FOUND | {name: None}) == "22023"
+    assert sqlstate(api.value, "silent_wait_ended", **ended | {"waiter": 9}, answer="x") == "23514"
+
+
+def test_what_is_old_is_removed(db, api):
+    """The bug: a program that hangs every minute fills a table for ever."""
+    db.execute(
+        "INSERT INTO pawl.silent_wait (found_at, waiter_since, holder_since, waiter, holder, "
+        "process) SELECT now() - i * interval '1 day', now(), now(), i, i, 'p' "
+        "FROM generate_series(1, 60) i"
+    )
+    db.execute(
+        "INSERT INTO pawl.silent_wait_end (at, waiter_since, holder_since, waiter, holder, "
+        "answer) SELECT found_at, waiter_since, holder_since, waiter, holder, 'cancelled' "
+        "FROM pawl.silent_wait"
+    )
+    with db.connect(autocommit=False) as other:
+        # a row that somebody holds is left for the next time
+        other.execute("SELECT FROM pawl.silent_wait WHERE waiter = 40 FOR UPDATE")
+        assert api.rows("silent_wait_found", **FOUND)[0].created
+        assert api.one("SELECT count(*) FROM pawl.silent_wait") == 31
+        assert api.one("SELECT count(*) FROM pawl.silent_wait_end") == 29
+        other.rollback()

@@ -19,6 +19,7 @@ from psycopg.types.json import Jsonb
 
 UPSERT = """INSERT INTO variant_translation (aa, nt) VALUES (%s, %s)
     ON CONFLICT DO NOTHING"""
+CLAIM = "SELECT * FROM pawl.claim(%s, %s)"
 COMMIT_EVERY = 10
 POLL_S = 0.05  # for jobs that are due again
 
@@ -77,8 +78,9 @@ async def main(jobs):
         tasks, succeeded = set(), 0
         never = asyncio.get_running_loop().create_future()
         while succeeded < jobs:
-            cursor.execute("SELECT * FROM pawl.claim(%s, %s)", [started.id, 2 - len(tasks)])
-            tasks |= {asyncio.create_task(run(started.id, claim)) for claim in cursor}
+            if len(tasks) < 2:
+                cursor.execute(CLAIM, [started.id, 2 - len(tasks)])
+                tasks |= {asyncio.create_task(run(started.id, claim)) for claim in cursor}
             done, rest = await asyncio.wait(tasks | {never}, timeout=POLL_S,
                                             return_when=asyncio.FIRST_COMPLETED)
             tasks = rest - {never}
