@@ -3,9 +3,9 @@
  *
  *	noop once [QUEUE...]	until nothing is ready
  *	noop until N			until N jobs were handled; what it holds beyond is given back
- *	noop STEP [FILE]		until stdin ends; a line of JSON after each STEP jobs; FILE
- *							gets a line for each job: its number, and when its handler
- *							began
+ *	noop STEP FILE			until stdin ends; a line of JSON after each STEP jobs; FILE,
+ *							unless it is -, gets a line for each job: its number, and
+ *							when its handler began
  *
  * The last line on stdout says how many jobs were handled, the sum of their numbers
  * (one that was lost or doubled shows in it), and the seconds from the start of the
@@ -28,21 +28,21 @@
 #define EXECUTORS 2
 #define MAX_STAMPS 1000000
 
-typedef struct stamp
+typedef struct noop_stamp
 {
 	long n;
 	int64_t time_ns;
-} stamp;
+} noop_stamp;
 
-typedef struct noop
+typedef struct noop_worker
 {
 	pawl_worker *worker;
-	int64_t until; /* 0: not by the number of jobs */
-	int64_t step;  /* 0: says nothing in between */
-	stamp *stamps; /* NULL: none */
+	int64_t until;      /* 0: not by the number of jobs */
+	int64_t step;       /* 0: says nothing in between */
+	noop_stamp *stamps; /* NULL: none */
 	atomic_llong handled;
 	atomic_llong sum;
-} noop;
+} noop_worker;
 
 static int
 report(const char *what, const pawl_error *error)
@@ -71,7 +71,7 @@ static pawl_verdict
 handle(pawl_context *context, const pawl_job *job, void *closure)
 {
 	int64_t time_ns = now_ns();
-	noop *noop = closure;
+	noop_worker *noop = closure;
 	long n = number_of(job->args);
 	long long handled;
 
@@ -79,7 +79,7 @@ handle(pawl_context *context, const pawl_job *job, void *closure)
 	atomic_fetch_add_explicit(&noop->sum, n, memory_order_relaxed);
 	handled = atomic_fetch_add_explicit(&noop->handled, 1, memory_order_relaxed) + 1;
 	if (noop->stamps != NULL && handled <= MAX_STAMPS)
-		noop->stamps[handled - 1] = (stamp){n, time_ns};
+		noop->stamps[handled - 1] = (noop_stamp){n, time_ns};
 	if (noop->step > 0 && handled % noop->step == 0)
 		printf("{\"handled\": %lld, \"time_ns\": %" PRId64 "}\n", handled, now_ns());
 	if (handled == noop->until)
@@ -91,7 +91,7 @@ handle(pawl_context *context, const pawl_job *job, void *closure)
 static void *
 wait_for_end(void *argument)
 {
-	noop *noop = argument;
+	noop_worker *noop = argument;
 	char byte;
 
 	while (fread(&byte, 1, 1, stdin) == 1)
@@ -101,7 +101,7 @@ wait_for_end(void *argument)
 }
 
 static bool
-write_stamps(const noop *noop, const char *path)
+write_stamps(const noop_worker *noop, const char *path)
 {
 	FILE *file = fopen(path, "w");
 	long long n = atomic_load(&noop->handled);
@@ -114,7 +114,7 @@ write_stamps(const noop *noop, const char *path)
 }
 
 static int
-run(noop *noop, const char *const *queues, bool once, const char *path)
+run(noop_worker *noop, const char *const *queues, bool once, const char *path)
 {
 	pawl_worker_options options = PAWL_WORKER_OPTIONS_INIT;
 	int64_t start_ns = now_ns();
@@ -148,7 +148,7 @@ run(noop *noop, const char *const *queues, bool once, const char *path)
 int
 main(int argc, char **argv)
 {
-	static noop noop;
+	static noop_worker noop;
 	bool once = argc > 1 && strcmp(argv[1], "once") == 0;
 	const char *const *queues = (const char *const *) argv + 2;
 	const char *path = NULL;
@@ -156,15 +156,15 @@ main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (argc == 3 && strcmp(argv[1], "until") == 0)
 		noop.until = strtoll(argv[2], NULL, 10);
-	else if (!once && (argc == 2 || argc == 3))
+	else if (!once && argc == 3)
 	{
 		noop.step = strtoll(argv[1], NULL, 10);
-		path = argc == 3 ? argv[2] : NULL;
+		path = strcmp(argv[2], "-") == 0 ? NULL : argv[2];
 	}
 	if (!once && noop.until <= 0 && noop.step <= 0)
 	{
 		fprintf(stderr,
-		        "usage: noop once [QUEUE...] | noop until N | noop STEP [FILE]\n");
+		        "usage: noop once [QUEUE...] | noop until N | noop STEP FILE\n");
 		return 2;
 	}
 	if (path != NULL && (noop.stamps = calloc(MAX_STAMPS, sizeof *noop.stamps)) == NULL)

@@ -31,14 +31,14 @@
 	"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"                                         \
 	"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 
-typedef struct pusher
+typedef struct bulk_pusher
 {
 	pawl_client *client;
 	pawl_job_spec specs[CHUNK];
 	char args[CHUNK][ARGS_SIZE];
 	char keys[CHUNK][KEY_SIZE];
 	int64_t jobs[CHUNK];
-} pusher;
+} bulk_pusher;
 
 /* One connection of `single`, and its thread. */
 typedef struct lone_pusher
@@ -69,7 +69,7 @@ describe(char args[ARGS_SIZE], long n)
 }
 
 static bool
-push_jobs(pusher *pusher, long n, long first, bool keyed)
+push_jobs(bulk_pusher *pusher, long n, long first, bool keyed)
 {
 	pawl_error error;
 	int64_t start_ns = now_ns();
@@ -147,7 +147,7 @@ push_single(long seconds, long connections)
 
 /* At even times but for a shift of its own, so that no poll falls into step with it. */
 static bool
-push_paced(pusher *pusher, long rate, long seconds, const char *path)
+push_paced(bulk_pusher *pusher, long rate, long seconds, const char *path)
 {
 	FILE *stamps = fopen(path, "w");
 	int64_t start_ns = now_ns(), job;
@@ -177,7 +177,7 @@ push_paced(pusher *pusher, long rate, long seconds, const char *path)
 }
 
 static bool
-obey(pusher *pusher, const char *line)
+obey(bulk_pusher *pusher, const char *line)
 {
 	char path[512];
 	long a, b;
@@ -197,7 +197,7 @@ obey(pusher *pusher, const char *line)
 int
 main(void)
 {
-	static pusher pusher;
+	static bulk_pusher pusher;
 	char line[1024];
 	pawl_error error;
 	bool good = true;

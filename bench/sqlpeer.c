@@ -3,7 +3,7 @@
  *
  *	sqlpeer QUEUE push			takes the commands of pusher.c
  *	sqlpeer QUEUE until N		a consumer, as noop.c
- *	sqlpeer QUEUE STEP [FILE]	likewise, until stdin ends
+ *	sqlpeer QUEUE STEP FILE		likewise, until stdin ends
  *
  * QUEUE is pgq or pgmq.  Connects by the PG* variables; the queue "noop", and PgQ's
  * consumer "bench", are there.  PgQ hands out whole batches of events, those between
@@ -29,7 +29,7 @@
 	"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"                                         \
 	"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 
-typedef struct consumer
+typedef struct sql_consumer
 {
 	PGconn *conn;
 	int64_t until; /* 0: until stdin ends */
@@ -38,16 +38,16 @@ typedef struct consumer
 	int64_t handled;
 	int64_t sum;
 	int64_t ticked_ns;
-} consumer;
+} sql_consumer;
 
-typedef struct queue
+typedef struct sql_queue
 {
 	const char *name;
 	const char *push_many; /* $1: messages, text[] */
 	const char *push_one;  /* $1: message */
 	const char *tick;      /* NULL: none */
-	bool (*take)(consumer *consumer);
-} queue;
+	bool (*take)(sql_consumer *consumer);
+} sql_queue;
 
 /* ---------------------------------------------------------------- statements ----- */
 
@@ -85,7 +85,7 @@ execute(PGconn *conn, const char *sql, const char *parameter)
 
 /* The no-op handler: the number in {"n": 17, "pad": "…"}. */
 static void
-handle(consumer *consumer, const char *message)
+handle(sql_consumer *consumer, const char *message)
 {
 	long n = strtol(message + strlen("{\"n\": "), NULL, 10);
 
@@ -99,7 +99,7 @@ handle(consumer *consumer, const char *message)
 }
 
 static void
-handle_events(consumer *consumer, const char *batch)
+handle_events(sql_consumer *consumer, const char *batch)
 {
 	const char *sql = "SELECT ev_data FROM pgq.get_batch_events($1)";
 	PGresult *result;
@@ -121,7 +121,7 @@ handle_events(consumer *consumer, const char *batch)
 }
 
 static bool
-take_pgq(consumer *consumer)
+take_pgq(sql_consumer *consumer)
 {
 	char batch[32];
 	PGresult *result;
@@ -145,7 +145,7 @@ take_pgq(consumer *consumer)
 }
 
 static bool
-take_pgmq(consumer *consumer)
+take_pgmq(sql_consumer *consumer)
 {
 	char ids[CHUNK * 21 + 3];
 	size_t length = 0;
@@ -178,7 +178,7 @@ pause_consumer(void)
 }
 
 static int
-consume(const queue *queue, consumer *consumer)
+consume(const sql_queue *queue, sql_consumer *consumer)
 {
 	int64_t start_ns = now_ns();
 	bool going = true;
@@ -202,7 +202,7 @@ consume(const queue *queue, consumer *consumer)
 
 /* ---------------------------------------------------------------- pusher --------- */
 
-static const queue queues[] = {
+static const sql_queue queues[] = {
 	{"pgq",
      "SELECT count(pgq.insert_event('noop', 'noop', m)) FROM unnest($1::text[]) m",
      "SELECT pgq.insert_event('noop', 'noop', $1::text)", "SELECT pgq.ticker('noop')",
@@ -220,7 +220,7 @@ say_pushed(long jobs, int64_t start_ns)
 }
 
 static void
-push_jobs(const queue *queue, PGconn *conn, long n, long first)
+push_jobs(const sql_queue *queue, PGconn *conn, long n, long first)
 {
 	static char messages[CHUNK * (MESSAGE_SIZE + 16)];
 	int64_t start_ns = now_ns();
@@ -243,7 +243,7 @@ push_jobs(const queue *queue, PGconn *conn, long n, long first)
 }
 
 static void
-push_one(const queue *queue, PGconn *conn, long n)
+push_one(const sql_queue *queue, PGconn *conn, long n)
 {
 	char message[MESSAGE_SIZE];
 
@@ -252,7 +252,8 @@ push_one(const queue *queue, PGconn *conn, long n)
 }
 
 static void
-push_paced(const queue *queue, PGconn *conn, long rate, long seconds, const char *path)
+push_paced(const sql_queue *queue, PGconn *conn, long rate, long seconds,
+           const char *path)
 {
 	FILE *stamps = fopen(path, "w");
 	int64_t start_ns = now_ns();
@@ -274,7 +275,7 @@ push_paced(const queue *queue, PGconn *conn, long rate, long seconds, const char
 }
 
 static int
-take_commands(const queue *queue)
+take_commands(const sql_queue *queue)
 {
 	PGconn *conn = connect_server();
 	char line[1024], path[512];
@@ -294,8 +295,8 @@ take_commands(const queue *queue)
 int
 main(int argc, char **argv)
 {
-	const queue *queue = NULL;
-	consumer consumer = {0};
+	const sql_queue *queue = NULL;
+	sql_consumer consumer = {0};
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (size_t i = 0; argc > 2 && i < sizeof queues / sizeof queues[0]; i++)
@@ -308,9 +309,8 @@ main(int argc, char **argv)
 	else if (queue != NULL)
 		consumer.step = strtoll(argv[2], NULL, 10);
 	if (consumer.until <= 0 && consumer.step <= 0)
-		return fprintf(stderr, "usage: sqlpeer QUEUE push | until N | STEP [FILE]\n"),
-		       2;
-	if (consumer.step > 0 && argc == 4)
+		return fprintf(stderr, "usage: sqlpeer QUEUE push | until N | STEP FILE\n"), 2;
+	if (consumer.step > 0 && argc == 4 && strcmp(argv[3], "-") != 0)
 		consumer.stamps = fopen(argv[3], "w");
 	return consume(queue, &consumer);
 }

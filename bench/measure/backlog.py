@@ -24,7 +24,7 @@ def drain_of_many(bench: Bench, system, ready: int, size: int) -> None:
         done = 0
         for repetition in range(1, bench.repetitions + 1):
             bench.cluster.checkpoint()
-            with turn.worker("until", size) as worker:
+            with turn.worker(system.until(size)) as worker:
                 answer = worker.answer()
                 worker.finish()
             handled = answer["handled"]
@@ -49,7 +49,7 @@ def drain_beside(bench: Bench, system, others: int, size: int) -> None:
                 pusher.ask(f"push {size} 0")
                 pusher.finish()
             bench.cluster.checkpoint()
-            with turn.worker("once", "default", PAUSED) as worker:
+            with turn.worker([*system.once(size), "default", PAUSED]) as worker:
                 answer = worker.answer()
                 worker.finish()
             turn.check(answer, size, sum_to(size), others, size * (repetition - 1))

@@ -128,10 +128,9 @@ SECTIONS = [
      " SQL queues on one.",
      [("push", "{:,} jobs"), ("push, unique keys", "{:,} jobs")],
      ["push.svg"]),
-    ("Single push", "One job a transaction. Pawl's SQL function, the other SQL queues and"
-     " the one-row INSERT, which is the floor, are driven by pgbench; the others by their"
-     " own libraries.",
-     [("single push", "{} connections")], ["single.svg"]),
+    ("Single push", "One job a transaction. SQL functions and the one-row INSERT, which is"
+     " the floor, are driven by pgbench; the others by their own libraries.",
+     [("single push", "{} at once")], ["single.svg"]),
     ("Drain", "Jobs that are ready, run by one worker process: from its start until every"
      " result is stored.",
      [("drain", "{:,} jobs"), ("drain of very many", "{:,} ready"),
@@ -149,7 +148,11 @@ SECTIONS = [
     ("What a job costs", "WAL of the system's statements, and processor time of all"
      " processes of the server.",
      [("push: WAL", "{:,} jobs"), ("drain: WAL", "{:,} jobs"), ("push: CPU", "{:,} jobs"),
-      ("drain: CPU", "{:,} jobs")], []),
+      ("drain: CPU", "{:,} jobs"), ("drain: jobs a claim", "{:,} jobs"),
+      ("drain: jobs a settle", "{:,} jobs")], []),
+    ("The Node peers as they come", "In their default configuration, one job at a time; a"
+     " few jobs, because they are slow so.",
+     [("push, defaults", "{:,} jobs"), ("drain, defaults", "{:,} jobs")], []),
     ("What an idle worker costs", "A worker that has nothing to do.",
      [(f"idle: {what}", "") for what in
       ("transactions", "CPU of the worker", "CPU of the server", "memory")], []),

@@ -12,7 +12,7 @@ STEP = 1_000_000     # no job comes, so it says nothing
 
 def idle(bench: Bench, systems: list, seconds: int) -> None:
     for repetition, system in bench.turns(systems):
-        with bench.turn(system) as turn, turn.worker(STEP, *no_file(system)) as worker:
+        with bench.turn(system) as turn, turn.worker(system.steady(STEP)) as worker:
             time.sleep(SETTLING_S)
             before = look(turn, worker.pid)
             began = time.monotonic()
@@ -31,10 +31,6 @@ def idle(bench: Bench, systems: list, seconds: int) -> None:
         bench.add("idle: CPU of the server", system.name, 0, repetition,
                   server_s / took * 1000, "ms/s")
         bench.add("idle: memory", system.name, 0, repetition, resident / MIB, "MiB")
-
-
-def no_file(system) -> list:
-    return ["-"] if system.last else []
 
 
 def look(turn: Turn, pid: int) -> tuple:

@@ -32,7 +32,7 @@ def measure(turn: Turn, jobs: int, seconds: int) -> list:
     """Milliseconds of each job, sorted."""
     with tempfile.TemporaryDirectory(prefix="pawl-bench-") as directory:
         pushed, started = Path(directory, "pushed"), Path(directory, "started")
-        with turn.worker(jobs, started) as worker, turn.pusher() as pusher:
+        with turn.worker(turn.system.steady(jobs, started)) as worker, turn.pusher() as pusher:
             pusher.ask(f"pace {RATE} {seconds} {pushed}")
             pusher.finish()
             worker.answer()                # all of them were handled

@@ -14,7 +14,7 @@ class Sizes:
     repetitions: int
     small: int           # bulk push and drain
     large: int
-    huge: int            # ready at once; 0: not measured
+    huge: int            # ready at once
     beside: int          # scheduled, and as many paused
     slice_jobs: int
     slice_count: int     # of Pawl and graphile-worker; the others do half
@@ -29,7 +29,7 @@ class Sizes:
 
 FULL = Sizes(repetitions=3, small=200_000, large=1_000_000, huge=10_000_000,
              beside=1_000_000, slice_jobs=50_000, slice_count=20, writer_s=60, single_s=3,
-             latency_s=10, idle_s=15, handlers=5_000, defaults=10_000, slow_defaults=5)
+             latency_s=10, idle_s=10, handlers=5_000, defaults=10_000, slow_defaults=5)
 QUICK = Sizes(repetitions=1, small=50_000, large=200_000, huge=400_000,
               beside=50_000, slice_jobs=20_000, slice_count=5, writer_s=5, single_s=1,
               latency_s=3, idle_s=4, handlers=500, defaults=1_000, slow_defaults=3)
@@ -60,43 +60,43 @@ def make_plan(sizes: Sizes, systems: list) -> list:
     deep = by_name(("pawl", "graphile-worker"), systems)
     others = [s for s in best if s not in deep and s.name != "pawl from Node"]
     served = [s for s in best if s.name != "pawl from Node"]
+    workers = by_name(("pawl", *NODE_PEERS), systems)
     plan = []
 
     def part(name: str, seconds: int, chosen: list, measure: Callable):
         if chosen:
             plan.append(Part(name, seconds, measure))
 
-    part("throughput", 150, best,
+    part("throughput", 125, best,
          lambda b: throughput.push_and_drain(b, best, sizes.small))
-    part("large", 420, best, lambda b: throughput.push_and_drain(b, best, sizes.large))
-    part("keys", 60, keyed, lambda b: throughput.push_keyed(b, keyed, sizes.small))
-    part("single", 200, best, lambda b: single.push_single(b, best, sizes.single_s))
-    part("latency", 210, served, lambda b: latency.latency(b, served, sizes.latency_s))
+    part("large", 350, served, lambda b: throughput.push_and_drain(b, served, sizes.large))
+    part("keys", 110, keyed, lambda b: throughput.push_keyed(b, keyed, sizes.small))
+    part("single", 250, best, lambda b: single.push_single(b, best, sizes.single_s))
+    part("latency", 170, served, lambda b: latency.latency(b, served, sizes.latency_s))
     for held in (False, True):
         name = "held" if held else "slices"
-        part(name, 260 if held else 150, deep, lambda b, held=held: slices.slices(
+        part(name, 320 if held else 165, deep, lambda b, held=held: slices.slices(
             b, deep, sizes.slice_jobs, sizes.slice_count, held))
-        part(name, 220 if held else 130, others, lambda b, held=held: slices.slices(
+        part(name, 150 if held else 120, others, lambda b, held=held: slices.slices(
             b, others, sizes.slice_jobs, sizes.slice_count // 2, held))
     for system in pawl:
-        part("writer", 220, pawl, lambda b: slices.slices_beside_writer(
+        part("writer", 210, pawl, lambda b: slices.slices_beside_writer(
             b, system, sizes.slice_jobs, sizes.writer_s))
-        part("beside", 60, pawl, lambda b: backlog.drain_beside(
+        part("beside", 40, pawl, lambda b: backlog.drain_beside(
             b, system, sizes.beside, sizes.small))
         part("exec", 40, pawl, lambda b: handlers.exec_handlers(b, system, sizes.handlers))
-        if sizes.huge:
-            part("huge", 190, pawl, lambda b: backlog.drain_of_many(
-                b, system, sizes.huge, sizes.large))
-    part("idle", 330, served, lambda b: idle.idle(b, served, sizes.idle_s))
-    part("defaults", 120, systems, lambda b: defaults(b, systems, sizes))
+        part("huge", 140, pawl, lambda b: backlog.drain_of_many(
+            b, system, sizes.huge, sizes.large))
+    part("idle", 160, workers, lambda b: idle.idle(b, workers, sizes.idle_s))
+    part("defaults", 70, systems, lambda b: defaults(b, systems, sizes))
     return plan
 
 
 def defaults(bench: Bench, systems: list, sizes: Sizes) -> None:
     """The peers as they come."""
-    for name, jobs in (("graphile-worker, defaults", sizes.defaults),
-                       ("pg-boss, defaults", sizes.slow_defaults)):
-        throughput.push_and_drain(bench, by_name((name,), systems), jobs)
+    for name, jobs in (("graphile-worker (defaults)", sizes.defaults),
+                       ("pg-boss (defaults)", sizes.slow_defaults)):
+        throughput.push_and_drain(bench, by_name((name,), systems), jobs, ", defaults")
 
 
 def choose_systems(names: list) -> list:

@@ -1,5 +1,6 @@
 """Plots as SVG: bars and lines, small enough to be read, the same bytes each time."""
 
+import math
 from html import escape
 from typing import NamedTuple
 
@@ -28,6 +29,12 @@ def number(value: float) -> str:
     if value >= 100:
         return f"{value:,.0f}"
     return f"{value:.3g}"
+
+
+def round_above(value: float) -> float:
+    """Four even steps that reach it."""
+    step = 10 ** math.floor(math.log10(value / 4))
+    return 4 * next(step * n for n in (1, 2, 2.5, 5, 10) if step * n >= value / 4)
 
 
 def svg(height: float, parts: list, title: str) -> str:
@@ -71,7 +78,7 @@ def bars(title: str, found: list) -> str:
 def lines(title: str, found: list, across: str) -> str:
     """A line each; the legend stands beside its end. The vertical axis begins at 0."""
     left, right, top, height = 70, 230, 44, 300
-    most = max(max(line.values) for line in found)
+    most = round_above(max(max(line.values) for line in found))
     longest = max(len(line.values) for line in found)
     step = (WIDTH - left - right) / max(1, longest - 1)
     bottom = top + height

@@ -1,9 +1,9 @@
-"""Everything that has to be there before the first measurement: programs and peers.
+"""The peers that run on Node, installed before the first measurement.
 
-The peers are installed by npm from bench/peers/package-lock.json, which holds hashes
-and no addresses: whatever registry npm is told to use has to deliver what was locked.
-Scripts of packages are not run. Node itself is the package that npm's `node` would
-fetch for this processor.
+npm installs them from bench/peers/package-lock.json, which holds hashes and no
+addresses: whatever registry npm is told to use has to deliver what was locked. Scripts
+of packages are not run. Node itself is the package that npm's `node` would fetch for
+this processor.
 """
 
 import filecmp
@@ -11,32 +11,15 @@ import shutil
 import subprocess
 import sys
 
-from .paths import BENCH, LIBRARY, REPO, WORK
+from .paths import BENCH, WORK
 
-C_FLAGS = ["-O2", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE", "-pthread"]
-PROGRAMS = {"noop": ["-lpawl"], "pusher": ["-lpawl"], "spawn": [], "sqlpeer": ["-lpq"]}
 LOCKED = ("package.json", "package-lock.json")
-
-
-def prepare(with_node: bool) -> None:
-    WORK.mkdir(parents=True, exist_ok=True)
-    for name, libraries in PROGRAMS.items():
-        compile_program(name, libraries)
-    if with_node:
-        install_peers()
-
-
-def compile_program(name: str, libraries: list) -> None:
-    headers = subprocess.run(["pkg-config", "--cflags", "libpq"], check=True, text=True,
-                             capture_output=True).stdout.split()
-    subprocess.run(["cc", *C_FLAGS, *headers, "-I", REPO / "include", "-o", WORK / name,
-                    BENCH / f"{name}.c", "-L", LIBRARY, *libraries], check=True)
 
 
 def install_peers() -> None:
     """npm ci, unless what is locked is installed already."""
     there = WORK / "peers"
-    there.mkdir(exist_ok=True)
+    there.mkdir(parents=True, exist_ok=True)
     stamp = there / "installed"
     same = stamp.exists() and all(
         (there / name).exists()

@@ -1,8 +1,8 @@
 """One job a transaction, from 1 and from 4 connections.
 
-Pawl's SQL function, those of the other SQL queues and, as the floor, a bare INSERT of
-one row into a table with a primary key are driven by pgbench; the Node peers, and Pawl
-from Node, by their own libraries; libpawl by bench/pusher.c.
+SQL functions and, as the floor, a bare INSERT of one row into a table with a primary key
+are driven by pgbench; the Node peers, and Pawl from Node, by their own libraries; libpawl
+by bench/pusher.c.
 """
 
 import re
@@ -11,7 +11,7 @@ import tempfile
 
 from .paths import PG_BIN
 from .process import Failure
-from .systems import FLOOR
+from .systems import FLOOR, NODE_SYSTEMS
 from .turn import Bench, Turn
 
 CONNECTIONS = (1, 4)
@@ -20,7 +20,7 @@ CONNECTIONS = (1, 4)
 def push_single(bench: Bench, systems: list, seconds: int) -> None:
     drivers = [(FLOOR, pgbench)] + [(system, pgbench) for system in systems if system.single]
     drivers += [(system, library) for system in systems
-                if system.name.startswith("pawl") or not system.single]
+                if system.name == "pawl" or system.name in NODE_SYSTEMS]
     for connections in CONNECTIONS:
         for repetition, (system, driver) in bench.turns(drivers):
             with bench.turn(system) as turn:
@@ -33,9 +33,9 @@ def push_single(bench: Bench, systems: list, seconds: int) -> None:
 
 
 def label(name: str, by_sql: bool) -> str:
-    if name == "pawl":
-        return "pawl, SQL function" if by_sql else "pawl, libpawl"
-    return name
+    if by_sql and name in ("pawl", *NODE_SYSTEMS):
+        return f"{name}, SQL function"
+    return "pawl, libpawl" if name == "pawl" else name
 
 
 def check(turn: Turn, jobs: int) -> None:

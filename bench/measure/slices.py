@@ -49,7 +49,7 @@ def run(turn: Turn, size: int, going) -> tuple:
     """([jobs/s of each slice], the worker's last answer); going(slices done, handled
     so far) says whether there is another."""
     rates = []
-    with turn.worker(size) as worker, turn.pusher() as pusher:
+    with turn.worker(turn.system.steady(size)) as worker, turn.pusher() as pusher:
         handled = 0
         while going(len(rates), handled):
             began = time.monotonic()

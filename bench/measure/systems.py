@@ -23,16 +23,24 @@ class System:
     work: list               # command of the worker; its role is appended
     count: str               # (done or NULL where done jobs are deleted, left)
     table: str               # one that a reader with a snapshot reads
-    last: list = field(default_factory=list)  # words after the worker's role
+    last: list = field(default_factory=list)  # words that end the worker's command
     single: str = ""         # one push as an SQL statement, for pgbench
     until_empty: bool = False  # `once` instead of `until N`
 
-    def worker(self, *role) -> list:
-        """The command of a worker; a role is once, (until, N) or (STEP, FILE)."""
-        return [*self.work, *map(str, role), *self.last]
+    def once(self, jobs: int) -> list:
+        """The command of a worker that drains so many jobs."""
+        return self._worker(*(("once",) if self.until_empty else ("until", jobs)))
 
-    def drainer(self, jobs: int) -> list:
-        return self.worker("once") if self.until_empty else self.worker("until", jobs)
+    def until(self, jobs: int) -> list:
+        """Of one that leaves the others."""
+        return self._worker("until", jobs)
+
+    def steady(self, step: int, file="-") -> list:
+        """Of one that runs until its stdin ends; says something after each step."""
+        return self._worker(step, file)
+
+    def _worker(self, *role) -> list:
+        return [*self.work, *map(str, role), *self.last]
 
 
 def peer(name: str, script: str, configuration: str, **rest) -> System:
@@ -45,6 +53,7 @@ def peer(name: str, script: str, configuration: str, **rest) -> System:
 ARGS = f'{{"n": 1, "pad": "{PAD}"}}'
 PAWL_COUNT = """SELECT (SELECT count(*) FROM pawl.outcome WHERE state = 'succeeded'),
 	(SELECT count(*) FROM pawl.ready) + (SELECT count(*) FROM pawl.running)"""
+GRAPHILE_PUSH = f"SELECT graphile_worker.add_job('noop', '{ARGS}'::json)"
 GRAPHILE = {
     "count": "SELECT NULL, count(*) FROM graphile_worker._private_jobs",
     "table": "graphile_worker._private_jobs",
@@ -52,13 +61,13 @@ GRAPHILE = {
 PGBOSS = {
     "count": "SELECT count(*) FILTER (WHERE state = 'completed'),"
              " count(*) FILTER (WHERE state <> 'completed') FROM pgboss.job"
-             " WHERE name = 'noop'",
+             " WHERE name IN ('noop', 'keyed')",
     "table": "pgboss.job",
 }
 SYSTEMS = [
     System("pawl", "pawl", [WORK / "pusher"], [WORK / "noop"], PAWL_COUNT, "pawl.ready",
            single=f"SELECT pawl.push('noop', '{ARGS}')", until_empty=True),
-    peer("graphile-worker", "graphile.mjs", "best", **GRAPHILE),
+    peer("graphile-worker", "graphile.mjs", "best", single=GRAPHILE_PUSH, **GRAPHILE),
     peer("pg-boss", "pgboss.mjs", "best", **PGBOSS),
     peer("pawl from Node", "pawl.mjs", "best", count=PAWL_COUNT, table="pawl.ready"),
     System("PgQ", "pgq", [WORK / "sqlpeer", "pgq", "push"], [WORK / "sqlpeer", "pgq"],
@@ -67,14 +76,14 @@ SYSTEMS = [
     System("pgmq", "pgmq", [WORK / "sqlpeer", "pgmq", "push"], [WORK / "sqlpeer", "pgmq"],
            "SELECT NULL, count(*) FROM pgmq.q_noop", "pgmq.q_noop",
            single=f"SELECT pgmq.send('noop', '{ARGS}'::jsonb)"),
-    peer("graphile-worker, defaults", "graphile.mjs", "default", **GRAPHILE),
-    peer("pg-boss, defaults", "pgboss.mjs", "default", **PGBOSS),
+    peer("graphile-worker (defaults)", "graphile.mjs", "default", **GRAPHILE),
+    peer("pg-boss (defaults)", "pgboss.mjs", "default", **PGBOSS),
 ]
 # What a push can be at best: the row, and its COMMIT.
 FLOOR = System("one-row INSERT", "floor", [], [], "", "",
                single=f"INSERT INTO bare (args) VALUES ('{ARGS}')")
-NODE_SYSTEMS = (*NODE_PEERS, "pawl from Node", "graphile-worker, defaults",
-                "pg-boss, defaults")
+NODE_SYSTEMS = (*NODE_PEERS, "pawl from Node", "graphile-worker (defaults)",
+                "pg-boss (defaults)")
 
 
 def there_is(system: System) -> bool:

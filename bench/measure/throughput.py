@@ -27,10 +27,13 @@ def push_keyed(bench: Bench, systems: list, size: int) -> None:
     for repetition, system in bench.turns(systems):
         with bench.turn(system, counted=True) as turn:
             push(bench, turn, size, repetition, "push, unique keys", "push_keyed")
+            with turn.pusher() as pusher:
+                pusher.ask(f"push_keyed {min(size, 1000)} 0")  # they are all there
+                pusher.finish()
             with turn.connect() as db:
                 _, left = db.execute(system.count).fetchone()
             if left != size:
-                raise Failure(f"{system.name} has {left} jobs of {size} pushed")
+                raise Failure(f"{system.name} has {left} jobs of {size} keys")
 
 
 def push(bench, turn: Turn, size, repetition, name, command="push") -> None:
@@ -43,12 +46,16 @@ def push(bench, turn: Turn, size, repetition, name, command="push") -> None:
 
 def drain(bench, turn: Turn, size, repetition, name) -> None:
     bench.cluster.checkpoint()
-    with metered(turn) as meter, turn.drainer(size) as worker:
+    with metered(turn) as meter, turn.worker(turn.system.once(size)) as worker:
         answer = worker.answer()
         worker.finish()
     turn.check(answer, size, sum_to(size))
-    add(bench, turn, size, repetition, name, answer, meter, worker.cpu_s,
-        **batches(turn, meter))
+    statements = batches(turn, meter)
+    add(bench, turn, size, repetition, name, answer, meter, worker.cpu_s, **statements)
+    for verb in ("claim", "settle"):
+        if statements.get(verb + "s"):
+            bench.add(f"{name}: jobs a {verb}", turn.system.name, size, repetition,
+                      size / statements[verb + "s"], "jobs")
     bench.add(f"{name}: peak memory", turn.system.name, size, repetition,
               answer["peak_kib"] / 1024, "MiB")
 
@@ -69,11 +76,15 @@ def batches(turn: Turn, meter: Meter) -> dict:
     if turn.system.name != "pawl":
         return {}
     claims, settles = meter.calls("pawl.claim("), meter.calls("pawl.complete_many(")
-    control = sum(calls for calls, _, _, text in meter.statements
-                  if text.split()[0].upper() in CONTROL)
-    total = sum(row[0] for row in meter.statements)
-    return {"claims": claims, "settles": settles,
-            "others": total - claims - settles - control, "busiest": meter.busiest()}
+    total = sum(calls for calls, _, _, text in meter.statements if not is_control(text))
+    return {"claims": claims, "settles": settles, "others": total - claims - settles,
+            "busiest": meter.busiest()}
 
 
-CONTROL = ("BEGIN", "COMMIT", "ROLLBACK", "SET", "START")
+def is_control(text: str) -> bool:
+    """Whether a statement only begins, bounds or ends a transaction (or is ours)."""
+    return text.split()[0].upper() in CONTROL or any(word in text for word in HELPERS)
+
+
+CONTROL = ("BEGIN", "COMMIT", "ROLLBACK", "SET", "START", "RESET")
+HELPERS = ("set_config(", "pg_current_xact_id_if_assigned(", "pg_stat_statements")

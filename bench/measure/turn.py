@@ -27,11 +27,9 @@ class Turn:
     def pusher(self) -> Program:
         return Program(self.system.push, self.environment)
 
-    def worker(self, *role) -> Program:
-        return Program(self.system.worker(*role), self.environment)
-
-    def drainer(self, jobs: int) -> Program:
-        return Program(self.system.drainer(jobs), self.environment)
+    def worker(self, command: list) -> Program:
+        """A worker by one of the system's commands."""
+        return Program(command, self.environment)
 
     def connect(self, **options):
         return self.cluster.connect(self.database, **options)
@@ -109,7 +107,7 @@ class Bench:
 
     def turns(self, systems: list):
         """(repetition, system), the order rotated by one each time."""
-        for repetition in range(self.repetitions):
+        for repetition in range(self.repetitions if systems else 0):
             first = repetition % len(systems)
             for system in systems[first:] + systems[:first]:
                 yield repetition + 1, system

@@ -8,6 +8,7 @@ import { PgBoss } from "pg-boss";
 import { main } from "./program.mjs";
 
 const QUEUE = "noop";
+const KEYED = "keyed"; // of the policy under which a key has one live job at most
 const SERVER = {
 	host: process.env.PGHOST,
 	port: Number(process.env.PGPORT ?? 5432),
@@ -36,6 +37,7 @@ const pgboss = {
 	async setup(configuration) {
 		const boss = await open({ schedule: false });
 		await boss.createQueue(QUEUE, configuration === "best" ? { notify: true } : {});
+		await boss.createQueue(KEYED, { policy: "exclusive" });
 		await boss.stop({ graceful: false });
 	},
 
@@ -44,10 +46,9 @@ const pgboss = {
 		return {
 			close: () => boss.stop({ graceful: false }),
 			one: (data) => boss.send(QUEUE, data),
-			many: (jobs, key) => boss.insert(QUEUE, jobs.map((data) => ({
-				data,
-				...(key ? { singletonKey: key(data) } : {}),
-			}))),
+			many: (jobs, key) => (key
+				? boss.insert(KEYED, jobs.map((data) => ({ data, singletonKey: key(data) })))
+				: boss.insert(QUEUE, jobs.map((data) => ({ data })))),
 		};
 	},
 
