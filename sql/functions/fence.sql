@@ -6,8 +6,8 @@
 -- Limits statement_timeout to 30 s and idle_in_transaction_session_timeout to 10 s for the
 -- rest of the transaction, unless they are shorter, so that a hanging handler does not
 -- keep the job for ever.  SET LOCAL afterwards overrides.
--- Errors: PW001 when the fence is stale; 25001 outside READ COMMITTED; 55P03 when another
--- transaction keeps the same claim fenced for more than 5 s.
+-- Errors: PW001 when the fence is stale; 25001 outside READ COMMITTED; 55P03, which names
+-- the job, when another transaction keeps the same claim fenced for more than 5 s.
 -- Locks: the row of running, FOR NO KEY UPDATE (a share lock would deadlock on upgrade);
 -- waits only for another fence of the same claim.
 -- Index: running_pkey.
@@ -17,13 +17,26 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pawl, pg_temp
 SET lock_timeout = '5s'
 AS $$
+DECLARE
+	held boolean;
 BEGIN
 	PERFORM pawl.check_isolation('fence');
+	-- Without the subtransaction that catching an error takes; it is for who has to wait.
 	PERFORM FROM pawl.running r
 	WHERE r.shard = 0 AND r.job_id = fence.job AND r.fence = fence.fence
-	FOR NO KEY UPDATE;
+	FOR NO KEY UPDATE SKIP LOCKED;
 	IF NOT FOUND THEN
-		PERFORM pawl.refuse(job, fence);
+		BEGIN
+			PERFORM FROM pawl.running r
+			WHERE r.shard = 0 AND r.job_id = fence.job AND r.fence = fence.fence
+			FOR NO KEY UPDATE;
+			held := FOUND;
+		EXCEPTION WHEN lock_not_available THEN
+			held := false;
+		END;
+		IF NOT held THEN
+			PERFORM pawl.refuse(job, fence);
+		END IF;
 	END IF;
 	PERFORM pawl.limit_setting('statement_timeout', '30s');
 	PERFORM pawl.limit_setting('idle_in_transaction_session_timeout', '10s');

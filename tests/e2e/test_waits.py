@@ -175,6 +175,27 @@ def test_unique_key_of_a_push_that_takes_key_after_key(db):
     assert f"Process {second.pid} " in answer.detail
 
 
+def test_second_fence_names_the_job(db, api):
+    """A handler's transaction keeps the claim: who fences it again is told which job, in
+    SQL, and by whom it is held, where Pawl's own connection asks."""
+    job, fence = api.push(), api.claim_one(api.worker_start()).fence
+    fences = f"SELECT pawl.fence({job}, {fence})"
+    with Holder(db, fences, name=f"pawl job {job}") as holder:
+        answer = run(db, fences, lock_ms=5000).answer()
+        assert answer.sqlstate == "55P03" and answer.elapsed_ms >= 4500, answer
+        assert answer.message == f"claim of job {job} is fenced by an open transaction"
+        assert f'Process {holder.pid} ("pawl job {job}", idle in transaction' in answer.detail
+        with run(db, fences, lock_ms=5000) as waiting:
+            wait_blocked(db)
+            holder.connection.commit()
+            assert waiting.answer().status == "PAWL_OK"
+    with Holder(db, fences, f"SELECT pawl.complete({job}, {fence})", name="it ends") as holder:
+        with run(db, fences, lock_ms=5000) as waiting:
+            wait_blocked(db)
+            holder.connection.commit()
+            assert waiting.answer().sqlstate == "PW001"
+
+
 def test_names_from_a_hostile_session(pairs):
     """A name of 63 bytes with quotes in it is no trouble."""
     name = 'a"%s' + "x" * 59

@@ -179,19 +179,75 @@ def search_path(path: str, text: str) -> list:
 
 
 def bounded_waits(path: str, text: str) -> list:
-    """A function that can wait for a lock bounds the wait by itself."""
-    if "-- Internal." in text or " Internal.\n" in text:
+    """A function that can wait for a lock bounds the wait by itself; an internal one may
+    leave that to those that call it, see unbounded_calls."""
+    if is_internal(text):
         return []
     found = []
     for function in functions(text):
-        if "SET LOCK_TIMEOUT" in " ".join(words(function.nodes)):
-            continue
-        for statement in body_statements(function):
-            line = waits(statement)
-            if line:
-                found.append(Complaint(path, line, f"{function.name} can wait here, and "
-                                       "has no SET lock_timeout"))
+        line = 0 if is_bounded(function) else waits_at(function)
+        if line:
+            found.append(Complaint(path, line, f"{function.name} can wait here, and "
+                                   "has no SET lock_timeout"))
     return found
+
+
+def is_internal(text: str) -> bool:
+    return "-- Internal." in text or " Internal.\n" in text
+
+
+def is_bounded(function: Function) -> bool:
+    return "SET LOCK_TIMEOUT" in " ".join(words(function.nodes))
+
+
+def waits_at(function: Function) -> int:
+    return next(filter(None, map(waits, body_statements(function))), 0)
+
+
+def unbounded_calls(texts: dict) -> list:
+    """Ways {path: text} from a public function to a wait on which nobody bounds it."""
+    bodies, public = {}, set()
+    for path, text in texts.items():
+        for function in functions(text):
+            bodies.setdefault(function.name, []).append(function)
+            if not is_internal(text):
+                public.add((path, function.name))
+    found = []
+    for path, name in sorted(public):
+        way = way_to_wait(name, bodies, [])
+        if way:
+            found.append(Complaint(path, bodies[name][0].line, " calls ".join(way)
+                                   + ", which can wait, and none has SET lock_timeout"))
+    return found
+
+
+def way_to_wait(name: str, bodies: dict, before: list) -> list:
+    """The names from this function to one that waits without a bound, or []."""
+    for function in bodies.get(name, ()):
+        if is_bounded(function) or name in before:
+            continue
+        way = [*before, name]
+        if waits_at(function) or meets_at(function):
+            return way
+        for called in sorted(calls(function)):
+            further = way_to_wait(called, bodies, way)
+            if further:
+                return further
+    return []
+
+
+def calls(function: Function) -> set:
+    return set(re.findall(r"\bpawl\.(\w+)\s*\(", function.body))
+
+
+def meets_at(function: Function) -> int:
+    """The line of an insert that waits for another of the same key, or 0."""
+    for statement in body_statements(function):
+        for write in writes(statement):
+            conflicts = "ON CONFLICT" in own_words(write.nodes)
+            if write.verb == "INSERT" and (conflicts or write.table == "unique_key"):
+                return write.line
+    return 0
 
 
 def waits(statement: list) -> int:
@@ -201,6 +257,9 @@ def waits(statement: list) -> int:
         if LOCK.search(stream) and "SKIP LOCKED" not in stream:
             return next(flat(nodes)).line
     for write in writes(statement):
+        # who deletes a unique key holds the live row of its job: nobody else does so
+        if (write.verb, write.table) == ("DELETE", "unique_key"):
+            continue
         if write.verb != "INSERT" and not takes_from(write):
             return write.line
     return 0

@@ -138,6 +138,29 @@ def test_the_rule_bites(rule, naive, proper):
     assert rule(PATH, proper) == [], "the proper snippet was refused"
 
 
+INNER = function(SHARE, settings="", name="inner", header="-- inner: x\n-- Internal.\n")
+CALL = "PERFORM pawl.inner(a);"
+
+
+def test_no_way_leads_to_a_wait_without_a_bound():
+    texts = {path: tree.read(path) for path in tree.matching(*FUNCTIONS)}
+    tree.expect_none(rules_sql.unbounded_calls(texts))
+
+
+@pytest.mark.parametrize("outer, inner, complaints", [
+    (function(CALL), INNER, 1),
+    (function(CALL, settings="SET lock_timeout = '5s'"), INNER, 0),
+    (function(CALL), INNER.replace("LANGUAGE", "SET lock_timeout = '5s' LANGUAGE"), 0),
+    (function("PERFORM pawl.other(a);"), INNER, 0),
+    # an insert waits where it meets another of the same key
+    (function(CALL), INNER.replace(SHARE, "INSERT INTO pawl.unique_key (key) VALUES (a);"), 1),
+    (function(CALL), INNER.replace(SHARE, "INSERT INTO pawl.ready (job_id) VALUES (a);"), 0),
+])
+def test_a_way_to_a_wait_is_found(outer, inner, complaints):
+    texts = {PATH: outer, "sql/functions/inner.sql": inner}
+    assert len(rules_sql.unbounded_calls(texts)) == complaints
+
+
 def test_every_rule_has_a_naive_snippet():
     assert {rule for rule, _ in RULES} == {snippet[0] for snippet in SNIPPETS}
 
