@@ -26,6 +26,7 @@ import psycopg
 REPOSITORY = Path(__file__).resolve().parents[2]
 VARIABLES = {"host": "PGHOST", "port": "PGPORT", "dbname": "PGDATABASE",
              "user": "PGUSER"}
+CONFLICTS = {"deadlocks": "deadlock detected", "lock_timeouts": "due to lock timeout"}
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 POLL_S = 0.02  # between two looks at a condition
 START_S = 120  # initdb and the schema, on a slow disk
@@ -145,10 +146,14 @@ class Demo:
                  if name in self.environment}
         return psycopg.connect(autocommit=True, **words)
 
-    def server_log(self):
-        """All that the private PostgreSQL has logged."""
+    def conflicts(self):
+        """Deadlocks and lock timeouts in the server's log: none, or a Failure."""
         path = self.directory / "postgresql" / "log"
-        return path.read_text(encoding="utf-8", errors="replace")
+        log = path.read_text(encoding="utf-8", errors="replace")
+        for name, words in CONFLICTS.items():
+            if words in log:
+                raise Failure(f"the server's log has {log.count(words)} {name}")
+        return dict.fromkeys(CONFLICTS, 0)
 
     # -- what is told ----------------------------------------------------------------
 
