@@ -348,3 +348,49 @@ def test_naive_call_does_not_know(pairs):
         said = str(caught.value)
         assert "lock timeout" in said and str(holder.pid) not in said, "turned green"
         assert "report" not in said
+
+
+# ---------------------------------------------------------------- scope ------------
+
+FORMER = {"lock_timeout": "1234ms", "statement_timeout": "54321ms",
+          "idle_in_transaction_session_timeout": "77777ms"}
+NAMES = tuple(FORMER)
+SHOW = ", ".join(f"current_setting('{name}')" for name in NAMES)
+
+
+def seen_by(db, *statements):
+    """What statements of one script of the db layer noted, in the order of noting."""
+    db.execute("CREATE TABLE IF NOT EXISTS public.seen (pid int, at text, a text, b text, c text)")
+    db.execute("TRUNCATE seen")
+    options = " ".join(f"-c {name}={value}" for name, value in FORMER.items())
+    conninfo = f"{db.conninfo()} options='{options}'"
+    with Call("script", conninfo, 2222, 33333, "; ".join(statements)) as call:
+        answer = call.answer()
+    assert answer.status == "PAWL_OK", answer
+    rows = db.execute("SELECT pid, at, a, b, c FROM seen")
+    assert len({row[0] for row in rows}) == 1, "one backend"
+    return {row[1]: row[2:] for row in rows}
+
+
+def note(at):
+    return f"INSERT INTO public.seen SELECT pg_backend_pid(), '{at}', {SHOW}"
+
+
+def test_limits_are_of_the_transaction(db):
+    """ACCEPTANCE 0.3: the configured limits inside, on the same backend the session's
+    former ones after COMMIT and after ROLLBACK."""
+    former = tuple(FORMER.values())
+    seen = seen_by(db, note("inside"), "COMMIT", note("after commit"), "BEGIN")
+    assert seen == {"inside": ("2222ms", "33333ms", "10s"), "after commit": former}
+    seen = seen_by(db, "SELECT 1", "ROLLBACK", note("after rollback"), "BEGIN")
+    assert seen == {"after rollback": former}
+
+
+def test_naive_limits_are_of_no_transaction_or_of_all(db):
+    """Red: SET LOCAL outside a transaction does nothing, SET stays in the session."""
+    with db.connect() as naive:
+        naive.execute("SET LOCAL lock_timeout = '2222ms'")
+        assert naive.execute("SHOW lock_timeout").fetchone() == ("0",), "turned green"
+        with naive.transaction():
+            naive.execute("SET lock_timeout = '2222ms'")
+        assert naive.execute("SHOW lock_timeout").fetchone() == ("2222ms",), "turned green"
