@@ -7,12 +7,12 @@
 -- TRUNCATE, and the survivors are inserted again.  What could be missed so is a job that
 -- was retried between the two looks, or pushed by a transaction that is open at the
 -- first: then it is left for later.
--- Returns: gone and kept, jobs; NULLs: nothing was done, because nothing is to go, more
--- than 5,000 jobs or 64 MiB would stay, or somebody pushes there; gone 0: the locks could
--- not be had at once, or jobs have become live meanwhile.  Internal.
--- Locks: ACCESS EXCLUSIVE on the partition of job, then on that of outcome; it gives up
--- after 50 ms, which is less than any deadlock_timeout, so it is never others that give
--- way.
+-- Returns: gone and kept, jobs; NULLs: nothing was done, because less than a tenth is to
+-- go, more than 5,000 jobs or 64 MiB would stay, or somebody pushes there; gone 0: the
+-- locks could not be had at once, or jobs have become live meanwhile.  Internal.
+-- Locks: ACCESS EXCLUSIVE on the partition of outcome: it gives up after 50 ms.  Then on
+-- that of job, without waiting: whoever holds something waits for nothing, so it is in no
+-- circle.
 -- Index: primary keys of both partitions; attempt_operator.
 CREATE OR REPLACE FUNCTION pawl.empty_partition(part text, low bigint, high bigint,
 	keep interval, OUT gone bigint, OUT kept bigint)
@@ -36,12 +36,12 @@ BEGIN
 		RETURN;
 	END IF;
 	EXECUTE format('SELECT count(*) FROM pawl.%I', 'job_p' || part) INTO had;
-	IF had <= cardinality(seen) THEN
+	IF had <= cardinality(seen) OR had - cardinality(seen) < had / 10 THEN
 		RETURN;
 	END IF;
 	BEGIN
-		EXECUTE format('LOCK TABLE pawl.%I, pawl.%I IN ACCESS EXCLUSIVE MODE',
-			'job_p' || part, 'outcome_p' || part);
+		EXECUTE format('LOCK TABLE pawl.%I IN ACCESS EXCLUSIVE MODE', 'outcome_p' || part);
+		EXECUTE format('LOCK TABLE pawl.%I IN ACCESS EXCLUSIVE MODE NOWAIT', 'job_p' || part);
 		live := pawl.live_between(low, high, most + 1);
 		IF cardinality(live) > most OR retried <> pawl.operators_between(low, high) THEN
 			RAISE EXCEPTION 'jobs have become live' USING ERRCODE = '55P03';

@@ -1,7 +1,7 @@
 -- retain_logs(keep): drop the oldest day of log that ended more than keep ago
 --
 -- Returns: as retain.  Internal.
--- Locks: as drop_partitions.
+-- Locks: as drop_partition.
 CREATE OR REPLACE FUNCTION pawl.retain_logs(keep interval)
 RETURNS TABLE (step text, part text, gone bigint, kept bigint)
 LANGUAGE plpgsql
@@ -18,7 +18,7 @@ BEGIN
 	WHERE i.inhparent = 'pawl.log'::regclass AND b.high <= clock_timestamp() - keep
 	ORDER BY b.high LIMIT 1;
 	IF name IS NOT NULL THEN
-		step := CASE WHEN pawl.drop_partitions('{log}', ARRAY[name]) THEN 'logs'
+		step := CASE WHEN pawl.drop_partition('log', name) THEN 'logs'
 			ELSE 'busy' END;
 		RETURN NEXT;
 	END IF;

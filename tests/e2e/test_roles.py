@@ -66,7 +66,7 @@ FUNCTIONS = {
     "check_pairs": NOBODY,
     "cut": NOBODY,
     "describe": NOBODY,
-    "drop_partitions": NOBODY,
+    "drop_partition": NOBODY,
     "empty_partition": NOBODY,
     "hold_jobs": NOBODY,
     "id_partitions": NOBODY,

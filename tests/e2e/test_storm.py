@@ -11,7 +11,6 @@ import random
 from collections import Counter, defaultdict
 
 import pytest
-from harness.api import Api
 from harness.storm import (
     Canceller,
     Fencer,
@@ -33,12 +32,9 @@ FLEET = [(Pusher, 1), (Worker, 3), (Fencer, 1), (Canceller, 2), (Retrier, 1), (S
 def storm(module_db):
     """The storm that the tests of this module look at."""
     print(f"seed {SEED}")
-    offset, deadlocks = module_db.cluster.log_size(), module_db.deadlocks()
     blown = Storm(module_db, SEED)
-    blown.steps = blown.run(SECONDS, [*FLEET, (Watcher, 1)])
-    blown.log = module_db.cluster.log_text(offset)
-    blown.deadlocks = module_db.deadlocks() - deadlocks
-    drain(module_db)
+    blown.run(SECONDS, [*FLEET, (Watcher, 1)])
+    blown.drain()
     with module_db.connect() as connection:
         blown.outcome = dict(
             connection.execute("SELECT job_id, state::text FROM pawl.outcome").fetchall()
@@ -51,20 +47,6 @@ def storm(module_db):
     print({name: count for name, count in sorted(blown.steps.items())})
     print(dict(Counter(answer for _, answer, _, _ in blown.record.cancels)))
     return blown
-
-
-def drain(db):
-    """The faults have ended: everything that is alive is brought to its end."""
-    with db.connect() as connection:
-        api = Api(connection)
-        connection.execute("UPDATE pawl.worker SET expires_at = clock_timestamp()")
-        connection.execute("UPDATE pawl.scheduled SET due = clock_timestamp()")
-        while api.value("recover", n=100) or api.value("promote", n=100):
-            pass
-        wid = api.worker_start()
-        while rows := api.claim(wid, 1000) or api.claim(wid, 1):
-            pairs = {"jobs": [row.job for row in rows], "fences": [row.fence for row in rows]}
-            api.rows("complete_many", **pairs)
 
 
 def test_something_happened(storm):

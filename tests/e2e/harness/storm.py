@@ -36,7 +36,6 @@ class Actor(threading.Thread):
     """Calls act() until the storm is over; an error that is not expected ends it."""
 
     options = "-c lock_timeout=10s"
-    plans = ("hashjoin", "mergejoin", "nestloop", "sort", "indexscan", "bitmapscan")
 
     def __init__(self, storm, number):
         super().__init__(name=f"{type(self).__name__}-{number}", daemon=True)
@@ -46,7 +45,7 @@ class Actor(threading.Thread):
 
     def run(self):
         try:
-            plan = f" -c enable_{self.dice.choice(self.plans)}=off"  # locks keep their order
+            plan = f" -c enable_{self.dice.choice(self.storm.plans)}=off"
             with self.storm.db.connect(options=self.options + plan) as connection:
                 self.connection, self.api = connection, Api(connection)
                 while not self.over.is_set():
@@ -175,8 +174,13 @@ class Fencer(Worker):
             commit = self.dice.random() < 0.7
             self.connection.execute("COMMIT" if commit else "ROLLBACK")
             self.record.held.append((row.job, since, time.monotonic()))
+            if commit:
+                self.committed()
             if completed and commit:
                 self.record.completed.append(row.job)
+
+    def committed(self):
+        """For those that do more in their transaction."""
 
     def fenced(self, job, fence):
         """Whether the job was completed in the open transaction."""
@@ -210,12 +214,14 @@ class Canceller(Actor):
 
 
 class Retrier(Actor):
+    refusals = {"PW004"}
+
     def act(self):
         job = self.target()
         if job is None:
             return
         if self.dice.random() < 0.8:
-            was, _ = self.refused({"PW004"}, self.api.retry, job)
+            was, _ = self.refused(self.refusals, self.api.retry, job)
             return self.keep([(job, was)] if was else [])
         jobs = list({job, *(self.target() for _ in range(4))})
         rows = self.api.rows("retry_many", jobs=jobs)
@@ -263,15 +269,24 @@ class Watcher(Actor):
         return [item for item in seen.items() if item[1] != 1]
 
 
-class Storm:
-    """Runs the actors for a while.  fleet: (class, how many) of each."""
+PLANS = ("hashjoin", "mergejoin", "nestloop", "sort", "indexscan", "bitmapscan")
 
-    def __init__(self, db, seed):
-        self.db, self.seed = db, seed
+
+class Storm:
+    """Runs the actors for a while.  fleet: (class, how many) of each.
+
+    plans: what the planner may not use, one at random for each actor: whatever the plan,
+    the locks keep their order.
+    """
+
+    def __init__(self, db, seed, plans=PLANS):
+        self.db, self.seed, self.plans = db, seed, plans
         self.record = Record()
         self.over = threading.Event()
 
     def run(self, seconds, fleet):
+        """The steps of each actor; then log and deadlocks are those of the storm alone."""
+        offset, deadlocks = self.db.cluster.log_size(), self.db.deadlocks()
         actors = [kind(self, n) for kind, count in fleet for n in range(count)]
         for actor in actors:
             actor.start()
@@ -280,5 +295,20 @@ class Storm:
         for actor in actors:
             actor.join(60)
             assert not actor.is_alive(), f"{actor.name} has not ended"
+        self.steps = {actor.name: actor.steps for actor in actors}
+        self.log = self.db.cluster.log_text(offset)
+        self.deadlocks = self.db.deadlocks() - deadlocks
         assert not self.record.errors, "\n".join(self.record.errors)
-        return {actor.name: actor.steps for actor in actors}
+
+    def drain(self):
+        """The faults have ended: everything that is alive is brought to its end."""
+        with self.db.connect() as connection:
+            api = Api(connection)
+            connection.execute("UPDATE pawl.worker SET expires_at = clock_timestamp()")
+            connection.execute("UPDATE pawl.scheduled SET due = clock_timestamp()")
+            while api.value("recover", n=100) or api.value("promote", n=100):
+                pass
+            wid = api.worker_start()
+            while rows := api.claim(wid, 1000) or api.claim(wid, 1):
+                pairs = {"jobs": [row.job for row in rows], "fences": [row.fence for row in rows]}
+                api.rows("complete_many", **pairs)
