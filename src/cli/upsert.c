@@ -386,8 +386,7 @@ run_upsert(const command_call *call)
 
 const cli_command COMMAND_UPSERT = {
 	.name = "upsert",
-	.synopsis = "--table TABLE --key COLUMN,... [--update COLUMN,...] FILE.csv|- "
-				"[OPTION]...",
+	.synopsis = "--table T --key A,B [--update C,D] FILE.csv|- [OPTION]...",
 	.summary = "store a CSV file in a table of your own",
 	.description =
 		"Insert the rows whose key is new to the table; leave the others alone, or\n"

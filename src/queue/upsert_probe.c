@@ -164,6 +164,8 @@ upsert_probe_lock(upsert *u, const upsert_rows *rows, pawl_error *error)
 	if (order == NULL)
 		return;
 	p.rows.order = order;
+	if (try_part(&p, 0, 0) != FREE)
+		return; /* the whole relation is locked: no key is the one */
 	found = search(&p);
 	if (found == UPSERT_NO_ROW)
 		return;

@@ -95,6 +95,16 @@ def test_the_key_is_the_one_that_was_waited_for(pairs, tmp_path):
     assert pairs.value("SELECT count(*) FROM pairs") == 0
 
 
+def test_a_lock_of_the_whole_relation_is_no_keys(pairs, tmp_path):
+    """Red: every key is found to be locked, and the first one is named."""
+    with Holder(pairs, "LOCK TABLE pairs IN SHARE MODE", application_name="index") as holder, \
+            Upserter(pairs, tmp_path / "rows", "pairs", "aa,nt", ROWS, values="note",
+                     lock=500) as one:
+        refused = one.run()
+    assert refused.sqlstate == "55P03" and "key" not in refused.message, refused
+    assert f'Process {holder.pid} ("index"' in refused.detail
+
+
 def test_a_job_that_met_a_holder_is_tried_again(pairs, tmp_path):
     """Its error and its log tell relation, key and holder; it succeeds when they are
     free.  Red: without a limit it waits as long as the holder likes."""
