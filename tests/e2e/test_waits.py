@@ -175,6 +175,18 @@ def test_unique_key_of_a_push_that_takes_key_after_key(db):
     assert f"Process {second.pid} " in answer.detail
 
 
+@pytest.mark.slow
+def test_unique_key_of_the_command(db, pawl):
+    """pawl push --unique tries as long as a command does, and then says all of it."""
+    with Holder(db, "SELECT pawl.push('k', unique_key => 'customer-17')") as holder:
+        result = pawl("push", "k", "--unique", "customer-17", check=1)
+    lines = result.stderr.splitlines()
+    assert re.fullmatch(r'pawl: error: could not get unique key "customer-17" within .*'
+                        r" \(SQLSTATE 55P03\)", lines[0]), result.stderr
+    assert f'Process {holder.pid} ("report", idle in transaction for ' in lines[1]
+    assert db.value("SELECT count(*) FROM pawl.job") == 0
+
+
 def test_second_fence_names_the_job(db, api):
     """A handler's transaction keeps the claim: who fences it again is told which job, in
     SQL, and by whom it is held, where Pawl's own connection asks."""
