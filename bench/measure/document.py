@@ -74,7 +74,8 @@ def machine(results: Results) -> str:
             f" {about['memory_gib']} GiB of memory, {about['system']}, Linux"
             f" {about['kernel']}.\n\nVersions: {versions}.\n\nSettings of the server that"
             f" are not its defaults: {settings}.\n\nThe run took {run.value / 60:.0f}"
-            f" minutes, with {run.context['repetitions']} repetitions.\n")
+            f" minutes, with {run.context['repetitions']} repetitions. The load average"
+            f" of the minute before was {run.context['load_before']:g}.\n")
 
 
 def targets(results: Results) -> str:

@@ -1,7 +1,8 @@
 // pgboss.mjs - pg-boss, in its best documented configuration and its default
 //
-// Best: a queue with NOTIFY, jobs fetched in batches without their metadata, the next
-// fetch at once while batches are full (https://pgboss.io/api/workers).
+// Best: a queue with NOTIFY and a table of its own, jobs fetched in large batches without
+// their metadata, the next fetch at once while batches are full
+// (https://pgboss.io/api/workers, https://pgboss.io/api/queues).
 
 import { PgBoss } from "pg-boss";
 
@@ -15,8 +16,9 @@ const SERVER = {
 	user: process.env.PGUSER,
 	database: process.env.PGDATABASE,
 };
+const BEST_QUEUE = { notify: true, partition: true };
 const BEST = {
-	batchSize: Number(process.env.PGBOSS_BATCH ?? 1000),
+	batchSize: Number(process.env.PGBOSS_BATCH ?? 5000),
 	localConcurrency: Number(process.env.PGBOSS_CONCURRENCY ?? 2),
 	burstWhenBatchFull: true,
 	includeMetadata: false,
@@ -36,7 +38,7 @@ const pgboss = {
 
 	async setup(configuration) {
 		const boss = await open({ schedule: false });
-		await boss.createQueue(QUEUE, configuration === "best" ? { notify: true } : {});
+		await boss.createQueue(QUEUE, configuration === "best" ? BEST_QUEUE : {});
 		await boss.createQueue(KEYED, { policy: "exclusive" });
 		await boss.stop({ graceful: false });
 	},
