@@ -5,8 +5,10 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "db/embedded.h"
 
 /* A look at a user's table gives way to everybody. */
@@ -71,6 +73,7 @@ waits_key(const queue_call *call, const db_result *rows, int row,
 	    db_rows(key) != 1)
 		return;
 	(void) snprintf(ret_key, WAITS_KEY_SIZE, "%s", db_text(key, 0, 0));
+	ret_key[text_valid_utf8(ret_key, strlen(ret_key))] = '\0'; /* cut at a character */
 }
 
 /* ------------------------------------------------------------ the watch ---------- */

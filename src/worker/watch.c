@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "base/text.h"
 #include "queue/waits.h"
 
 /* Where a message about a wait is put together. */
@@ -33,6 +34,18 @@ name_session(char *ret_text, size_t size, const db_result *rows, int row, int pi
 		                db_text(rows, row, job));
 }
 
+/* One line, whatever a key or a name holds. */
+static void
+make_one_line(char *text)
+{
+	text[text_valid_utf8(text, strlen(text))] = '\0';
+	for (; *text != '\0'; text++)
+	{
+		if ((unsigned char) *text < ' ')
+			*text = ' ';
+	}
+}
+
 static wait_words
 put_in_words(const db_result *rows, int row, const char *key)
 {
@@ -44,6 +57,7 @@ put_in_words(const db_result *rows, int row, const char *key)
 		(void) snprintf(w.place, sizeof(w.place), " on %.150s%s%s",
 		                db_text(rows, row, WAITS_RELATION),
 		                key[0] != '\0' ? ", key " : "", key);
+	make_one_line(w.place);
 	return w;
 }
 
@@ -93,7 +107,7 @@ end_wait(pawl_worker *worker, const queue_call *call, const db_result *rows, int
 	return status;
 }
 
-/* One silent wait; due_knot is the cycle of which one was cancelled in this look. */
+/* One silent wait; *knot is the cycle of which one was cancelled in this look. */
 static pawl_status
 watch_row(pawl_worker *worker, const queue_call *call, const db_result *rows, int row,
           int64_t *knot, pawl_error *error)

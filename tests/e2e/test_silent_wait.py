@@ -264,6 +264,24 @@ def test_several_at_once(db, sessions, worker):
     assert len(found(db)) == 9
 
 
+def test_a_key_of_long_and_odd_text(db, sessions, worker):
+    """The bug: a key is cut within a character, the server refuses it, and with it every
+    look of the watch; or its newline begins a line of the log that nobody has written."""
+    db.execute("CREATE TABLE odd (a text, b text, PRIMARY KEY (a, b))")
+    db.execute("INSERT INTO odd VALUES (%s, %s)", ["x\n2026 error forged" + "€" * 190, "€" * 300])
+    process = uuid.uuid4()
+    sessions(worker_name(process, 1)).run("UPDATE odd SET a = a")
+    w = sessions(worker_name(process, 2))
+    with worker(*WATCHING) as steward:
+        assert w.wait("UPDATE odd SET a = a").answer() == CANCELLED
+        settled(db, 1, steward.log)
+        log = steward.log()
+    ((*_, key, _, _),) = found(db)
+    assert key.startswith("(a, b) = (x\n2026 error forged€") and key.endswith("€")
+    assert len(key.encode()) in range(508, 512)
+    assert "x 2026 error forged€" in log and "upkeep: " not in log
+
+
 HANDLER = """#!/usr/bin/python3
 import sys, threading
 import psycopg
