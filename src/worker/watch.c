@@ -145,14 +145,24 @@ watch_look(pawl_worker *worker, const queue_call *call, pawl_error *error)
 	int64_t waiter = 0;
 	int64_t knot = 0;
 	pawl_status status = waits_look(call, true, LIMIT_SILENT_WAITS, &rows, error);
+	int n = status == PAWL_OK ? db_rows(rows) : 0;
 
 	/* the rows of a cycle follow each other, and so do those of a waiter */
-	for (int row = 0; status == PAWL_OK && row < db_rows(rows); row++)
+	for (int row = 0; row < n && db_is_open(call->db); row++)
 	{
+		pawl_error own;
+		pawl_status answer;
+
 		if (db_int(rows, row, WAITS_WAITER) == waiter)
 			continue;
 		waiter = db_int(rows, row, WAITS_WAITER);
-		status = watch_row(worker, call, rows, row, &knot, error);
+		answer = watch_row(worker, call, rows, row, &knot, &own);
+		if (answer != PAWL_OK && status == PAWL_OK)
+		{
+			/* told, and no reason to leave the others alone */
+			status = answer;
+			*error = own;
+		}
 	}
 	return status;
 }
