@@ -19,6 +19,7 @@
 #include "base/text.h"
 
 #define READ_BYTES 65536
+#define GROWTH 65536 /* of libcsv's buffer; by its 128 bytes a long field is quadratic */
 #define BYTE_ORDER_MARK "\xEF\xBB\xBF"
 #define NO_TEXT SIZE_MAX /* the offset of a field that is NULL */
 
@@ -133,6 +134,7 @@ begin_parser(struct csv_parser *parser)
 	if (csv_init(parser, CSV_STRICT | CSV_STRICT_FINI | CSV_EMPTY_IS_NULL) != 0)
 		return false;
 	csv_set_space_func(parser, no_space);
+	csv_set_blk_size(parser, GROWTH);
 	return true;
 }
 
