@@ -75,7 +75,7 @@ def batches(turn: Turn, meter: Meter) -> dict:
     """Pawl's statements: how many claims, settles and others the drain took."""
     if turn.system.name != "pawl":
         return {}
-    claims, settles = meter.calls("pawl.claim("), meter.calls("pawl.complete_many(")
+    claims, settles = meter.calls("pawl.claim"), meter.calls("pawl.complete_many")
     total = sum(calls for calls, _, _, text in meter.statements if not is_control(text))
     return {"claims": claims, "settles": settles, "others": total - claims - settles,
             "busiest": meter.busiest()}
