@@ -19,7 +19,7 @@
 #include "base/text.h"
 
 #define READ_BYTES 65536
-#define GROWTH 65536 /* of libcsv's buffer; by its 128 bytes a long field is quadratic */
+#define GROWTH 65536 /* of libcsv's buffer; its own 128 bytes are quadratic */
 #define BYTE_ORDER_MARK "\xEF\xBB\xBF"
 #define NO_TEXT SIZE_MAX /* the offset of a field that is NULL */
 
