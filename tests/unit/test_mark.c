@@ -397,7 +397,7 @@ simulate_many(const variant *v)
 		int n = simulate(seed, v);
 
 		if (n > 0 && lost == 0)
-			print_message("seed %u: %d rows are never found\n", seed, n);
+			print_message("# seed %u: %d rows are never found\n", seed, n);
 		lost += n;
 	}
 	return lost;
