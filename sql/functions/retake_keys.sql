@@ -14,7 +14,8 @@ DECLARE
 	j record;
 BEGIN
 	FOR j IN EXECUTE
-		'SELECT j.id, j.unique_key, j.until_start FROM pawl.job j
+		-- each key once: a take of its own key would wait for a job that is not live yet
+		'SELECT DISTINCT ON (j.unique_key) j.id, j.unique_key, j.until_start FROM pawl.job j
 		WHERE j.shard = 0 AND j.id = ANY ($1) AND j.id BETWEEN $2 AND $3
 			AND j.unique_key IS NOT NULL
 			AND EXISTS (SELECT FROM pawl.outcome o

@@ -317,6 +317,21 @@ def test_of_two_with_one_key_the_first_is_retried(api, wid):
     assert keys(api) == {"k": jobs[0]}
 
 
+@pytest.mark.parametrize("until", ["end", "start"])
+def test_of_many_pairs_one_each_is_retried(api, until):
+    """Guards against a retry that waits for a key which it has just taken itself, for
+    another job of the call: after forty such waits it gave up and left all as it was."""
+    pairs = []
+    for _ in range(2):
+        rows = api.rows("push_many", kind="k", args=json_array([{}] * 50),
+                        unique_keys=[f"k{n}" for n in range(50)], unique_until=until)
+        pairs.append([row.job for row in rows])
+        api.rows("cancel_many", jobs=pairs[-1])
+    rows = [tuple(row) for row in api.rows("retry_many", jobs=pairs[1] + pairs[0])]
+    assert rows == ([(job, "cancelled", False) for job in pairs[1]]
+                    + [(job, "cancelled", True) for job in pairs[0]])
+
+
 # -- what has no key pays nothing ------------------------------------------------------------------
 
 
