@@ -34,9 +34,11 @@ WITH RECURSIVE target AS (
 SELECT w.relation, pg_catalog.quote_ident(w.name) AS column_name,
 	w.attname IS NOT NULL AS present,
 	pg_catalog.format_type(t.oid, CASE
-		WHEN coalesce(nullif(t.typelem, 0), t.oid) IN ('pg_catalog.varchar'::regtype,
-			'pg_catalog.bpchar'::regtype, 'pg_catalog.bit'::regtype,
-			'pg_catalog.varbit'::regtype) THEN -1
+		WHEN coalesce(nullif(t.typelem, 0), t.oid) IN (
+			'pg_catalog.varchar'::pg_catalog.regtype,
+			'pg_catalog.bpchar'::pg_catalog.regtype,
+			'pg_catalog.bit'::pg_catalog.regtype,
+			'pg_catalog.varbit'::pg_catalog.regtype) THEN -1
 		ELSE b.modifier END) AS type,
 	CASE WHEN l.oid IS NULL THEN ''
 		WHEN l.collisdeterministic THEN ' COLLATE pg_catalog."C"'

@@ -105,7 +105,7 @@ try_until_deadline(upsert *u, const db_params *params, db_result **ret_result,
 bool
 upsert_is_rows_fault(const pawl_error *error)
 {
-	static const char *const classes[] = {"22", "23", "54", "P0"};
+	static const char *const classes[] = {"22", "23", "44", "54", "P0"};
 
 	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
 	{
@@ -161,7 +161,7 @@ explain(upsert *u, const upsert_rows *rows, size_t *ret_row, pawl_error *error)
 		return refuse_keys(u, error);
 	if (has_sqlstate(error, "42501"))
 		error_hint(error, "An upsert needs INSERT on the columns, SELECT on the key "
-		                  "columns, and UPDATE on those that it updates.");
+		                  "columns, and SELECT and UPDATE on those that it updates.");
 	else if (has_sqlstate(error, "55P03"))
 		upsert_probe_lock(u, rows, error);
 	else if (has_sqlstate(error, "57014") && error->status == PAWL_ERR_TRANSIENT)

@@ -78,6 +78,14 @@ def test_a_table_in_the_search_path(db):
     assert db.value("SELECT count(*) FROM app.t") == 1
 
 
+def test_types_of_the_search_path_are_none_of_ours(db):
+    """The bug: a name of ours without its schema is one of the user's."""
+    db.execute("""CREATE SCHEMA app; CREATE TYPE app.regtype AS (x int);
+        CREATE TYPE app.text AS (x int); CREATE TABLE app.t (k varchar(3) PRIMARY KEY)""")
+    upsert(db, "k\n1\n", table="t", key="k", env={"PGOPTIONS": "-c search_path=app,pg_catalog"})
+    assert db.value("SELECT count(*) FROM app.t") == 1
+
+
 def test_a_database_without_the_schema_of_pawl(cluster):
     database = cluster.new_database(template="template0")
     try:
@@ -181,6 +189,25 @@ def test_a_row_that_the_table_refuses_is_told_with_its_line(films, bad, words):
     lines[17776] = "x,2000"
     repeated = upsert(films, "title,year\n" + "\n".join(lines) + "\n")
     assert repeated.stdout.split()[-3:] == ["25000", "15000", "10000"]
+
+
+def test_a_row_that_a_view_refuses_is_told_with_its_line(films):
+    """The bug: its SQLSTATE (44000) was none of a row's."""
+    films.execute("CREATE VIEW old AS SELECT * FROM films WHERE year < 1950 WITH CHECK OPTION")
+    refused = upsert(films, "title,year\na,1949\nb,1999\n", table="old", check=1)
+    assert "line 3: " in refused.stderr and "SQLSTATE 44000" in refused.stderr
+
+
+def test_the_privileges_that_the_hint_names_are_enough(films):
+    """The bug: it did not name SELECT on what is updated."""
+    films.execute("DROP ROLE IF EXISTS writer; CREATE ROLE writer LOGIN;"
+                  "GRANT INSERT (title, year), SELECT (title), UPDATE (year) ON films TO writer")
+    text, options = "title,year\na,1999\n", {"env": {"PGUSER": "writer"}}
+    refused = upsert(films, text, "--update", "year", check=1, **options)
+    assert "SELECT on the key columns, and SELECT and UPDATE on those" in refused.stderr
+    upsert(films, text, **options)
+    films.execute("GRANT SELECT (year) ON films TO writer")
+    upsert(films, text, "--update", "year", **options)
 
 
 def test_a_constraint_that_is_checked_at_commit(films):
