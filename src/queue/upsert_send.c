@@ -190,7 +190,10 @@ upsert_send(upsert *u, const char *const *cells, size_t n, int64_t *ret_created,
 	*ret_row = UPSERT_NO_ROW;
 	status = try_until_deadline(u, params, &result, &own);
 	if (status == PAWL_OK)
+	{
 		*ret_created = db_int(result, 0, 0);
+		error_clear(&own); /* of what earlier tries left in it */
+	}
 	else
 		status = explain(u, &rows, ret_row, &own);
 	if (error != NULL)

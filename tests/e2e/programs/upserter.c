@@ -120,9 +120,11 @@ upsert_once(pawl_client *client, const pawl_upsert_spec *spec, const char *const
             size_t n)
 {
 	pawl_upsert_result result = {-1, -1, -1};
-	pawl_error error;
+	pawl_error error = {.status = PAWL_OK};
 	pawl_status status = pawl_upsert(client, spec, cells, n, &result, &error);
 
+	if (status == PAWL_OK && error.status != PAWL_OK)
+		fail("a success has left the error of an earlier try");
 	if (status == PAWL_OK)
 		printf("ok %" PRId64 " %" PRId64 " %" PRId64 "\n", result.rows, result.created,
 		       result.existing);
