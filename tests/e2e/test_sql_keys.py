@@ -6,6 +6,7 @@ test_sql_keys_wait.py.
 
 import psycopg
 import pytest
+from harness import schema
 from harness.api import Api, json_array, sqlstate
 from psycopg.types.json import Jsonb
 
@@ -202,13 +203,33 @@ def test_answers_in_the_callers_order(api, form, level):
     assert len(made) == 7 and api.one("SELECT count(*) FROM pawl.job") == 8
 
 
+@pytest.fixture(scope="module")
+def other_order(cluster):
+    """A database whose own order of text is another one than that of the bytes."""
+    cluster.database("postgres").execute(
+        "CREATE DATABASE other_order TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US'")
+    database = cluster.database("other_order")
+    schema.install(database)
+    yield database
+    database.drop()
+
+
 @pytest.mark.parametrize("level", ["read committed", "repeatable read"])
 @pytest.mark.parametrize("form", ["objects", "arrays"])
-def test_keys_are_taken_bytewise(api, form, level):
+def test_keys_are_taken_bytewise(other_order, form, level):
     """One order for everybody, whatever the database's locale: "Z" before "_" before "a".
 
-    Rows of a new table lie in the order in which they were inserted.
+    Rows of a new table lie in the order in which they were inserted.  Red without
+    COLLATE "C": "_", "a", "\u00e4", "b", "Z".
     """
+    with other_order.connect() as connection:
+        take_bytewise(Api(connection), form, level)
+
+
+def take_bytewise(api, form, level):
+    api.connection.execute("TRUNCATE pawl.job, pawl.ready, pawl.unique_key")
+    assert api.one("""SELECT array_agg(k ORDER BY k) <> array_agg(k ORDER BY k COLLATE "C")
+        FROM unnest('{Z,_,a}'::text[]) k"""), "turned green"
     api.push(args={"n": -1}, unique_key="live")
     api.connection.execute(f"SET default_transaction_isolation = '{level}'")
     push_mixed(api, form)
