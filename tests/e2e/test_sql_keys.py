@@ -238,6 +238,18 @@ def take_bytewise(api, form, level):
     assert stored == sorted(stored, key=str.encode) == ["Z", "_", "a", "b", "\u00e4"]
 
 
+def test_a_retry_takes_keys_bytewise(other_order):
+    """The same order when ended jobs take theirs anew, whatever the order of the jobs."""
+    with other_order.connect() as connection:
+        api = Api(connection)
+        jobs = [api.push(unique_key=key) for key in ("r", "S", "_r")]
+        api.rows("cancel_many", jobs=jobs)
+        connection.execute("TRUNCATE pawl.unique_key")
+        assert all(row.done for row in api.rows("retry_many", jobs=jobs))
+        stored = [row.key for row in api.query("SELECT key FROM pawl.unique_key ORDER BY ctid")]
+        assert stored == ["S", "_r", "r"]
+
+
 def test_many_of_ten_thousand(api):
     """Half of them live already; every job there once."""
     def names(low, high):
