@@ -157,7 +157,7 @@ def test_claim_that_nobody_can_tell_of(db, api, proxy, tmp_path):
         return proxy.refuse
 
     fault = proxy.fault(CUT_ANSWER, took_jobs)
-    with Worker(db, "-j", "4", "--lease", "1s", "--poll", "100ms", env=proxy.env(),
+    with Worker(db, "-j", "4", "--lease", "3s", "--poll", "100ms", env=proxy.env(),
                 handlers={"work": ledger.handler()}) as worker:
         assert fault.struck.wait(20), worker.log()
         stranded = api.query("SELECT job_id FROM pawl.running")
