@@ -1,11 +1,13 @@
 -- raise_floor: note that there is nothing in a lane up to a position, nor will be
 --
--- Parameters: queue and priority: the lane; kinds: of these; floor.
+-- Parameters: queue and priority: the lane; kinds: of these; floor; timeline: of the
+-- server that it was found on; after a failover, on another, nothing is written, for
+-- positions may be drawn anew below the floor.
 -- Locks: rows of lane, by kind, FOR NO KEY UPDATE SKIP LOCKED; a floor that somebody else
 -- is raising is left to him.  The insert of a kind's first floor waits for another's.
 -- Index: lane_pkey.
 CREATE OR REPLACE FUNCTION pawl.raise_floor(queue text, priority int, kinds text[],
-	floor bigint)
+	floor bigint, timeline text)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pawl, pg_temp
@@ -13,6 +15,9 @@ SET lock_timeout = '5s'
 AS $$
 #variable_conflict use_column
 BEGIN
+	IF timeline IS DISTINCT FROM substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) THEN
+		RETURN;
+	END IF;
 	INSERT INTO pawl.lane (queue, kind, priority)
 	SELECT raise_floor.queue, k.kind, raise_floor.priority
 	FROM (SELECT u.kind COLLATE "C" AS kind FROM unnest(kinds) u (kind)) k

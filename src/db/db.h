@@ -59,6 +59,10 @@ bool db_is_open(const db *conn);
 int db_backend_pid(const db *conn);    /* 0 when closed */
 int db_server_version(const db *conn); /* 150018; 0 when closed */
 
+/* The server's timeline, which changes with a failover, as its last transaction told
+ * it; "" before the first. */
+const char *db_timeline(const db *conn);
+
 /*
  * Parameters of one statement, in text format.  Values are appended in order; arrays
  * are built element by element.  db_params_new never answers NULL: memory failure, its

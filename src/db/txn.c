@@ -318,6 +318,12 @@ txn_commit(db *conn, int64_t deadline_ms, pawl_error *error)
 
 /* ---------------------------------------------------------------- db.h ---------- */
 
+const char *
+db_timeline(const db *conn)
+{
+	return conn->mark.timeline;
+}
+
 pawl_status
 db_begin(db *conn, const db_limits *limits, db_txn *ret_txn, pawl_error *error)
 {

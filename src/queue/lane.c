@@ -76,14 +76,15 @@ lane_sweep(const queue_call *call, const lane_set *set, size_t lane, int64_t aft
 
 pawl_status
 lane_raise_floor(const queue_call *call, const lane_set *set, size_t lane,
-                 int64_t floor, pawl_error *error)
+                 int64_t floor, const char *timeline, pawl_error *error)
 {
 	auto_params *params = db_params_new();
 
 	lane_params(params, set, lane);
 	db_param_int(params, floor);
+	db_param_text(params, timeline);
 	return call_run(call,
 	                "SELECT pawl.raise_floor($1::text, $2::int, $3::text[],"
-	                " $4::bigint)",
+	                " $4::bigint, $5::text)",
 	                params, NULL, error);
 }

@@ -34,7 +34,9 @@ PAWL_CHECK pawl_status lane_sweep(const queue_call *call, const lane_set *set,
                                   int64_t *ret_pos, uint64_t *ret_oldest,
                                   pawl_error *error);
 
+/* Nothing is written by a server on another timeline. */
 PAWL_CHECK pawl_status lane_raise_floor(const queue_call *call, const lane_set *set,
-                                        size_t lane, int64_t floor, pawl_error *error);
+                                        size_t lane, int64_t floor,
+                                        const char *timeline, pawl_error *error);
 
 #endif

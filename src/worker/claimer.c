@@ -45,7 +45,7 @@ typedef enum step
 {
 	STEP_WAIT,
 	STEP_LEASE,   /* begin one */
-	STEP_FLOORS,  /* read them, once */
+	STEP_FLOORS,  /* read them */
 	STEP_UNKNOWN, /* look for claims that are not on the board */
 	STEP_ASK,     /* is a suspect waiting? */
 	STEP_SUSPECT, /* claim it */
@@ -433,7 +433,7 @@ run_claim(claimer *self, size_t n, lanes *round, size_t *ret_jobs)
 	outage_over(&self->outage);
 	*ret_jobs = hand_over(self, result, round);
 	if (round != NULL)
-		lanes_end(round, *ret_jobs == n);
+		lanes_end(round, &call, *ret_jobs == n);
 	return true;
 }
 

@@ -3,6 +3,7 @@
  */
 #include "worker/lanes.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,8 +21,10 @@ struct lanes
 	mark *mark;
 	sweep *sweep;
 	bool known;
-	snapshot seen; /* of the present claim */
-	bool told;     /* its snapshot could be read */
+	char timeline[9]; /* of the server that the floors are from, */
+	int backend;      /* and the session; a server that crashed has ended it */
+	snapshot seen;    /* of the present claim */
+	bool told;        /* its snapshot could be read */
 };
 
 /* ------------------------------------------------------------ life --------------- */
@@ -65,6 +68,16 @@ lanes_known(const lanes *l)
 	return l->known;
 }
 
+/* After a call: is what it answered of the history that the marks are of? */
+static bool
+same_history(lanes *l, const queue_call *call)
+{
+	if (l->backend != db_backend_pid(call->db) ||
+	    strcmp(l->timeline, db_timeline(call->db)) != 0)
+		l->known = false;
+	return l->known;
+}
+
 pawl_status
 lanes_read_floors(lanes *l, const queue_call *call, pawl_error *error)
 {
@@ -78,6 +91,8 @@ lanes_read_floors(lanes *l, const queue_call *call, pawl_error *error)
 		return status;
 	mark_reset(l->mark, floors);
 	sweep_set_floors(l->sweep, floors);
+	snprintf(l->timeline, sizeof(l->timeline), "%s", db_timeline(call->db));
+	l->backend = db_backend_pid(call->db);
 	l->known = true;
 	return PAWL_OK;
 }
@@ -121,9 +136,9 @@ lanes_tell(lanes *l, const claim_job *row)
 
 /* Without a snapshot (memory was short) it was no round: the next looks there again. */
 void
-lanes_end(lanes *l, bool full)
+lanes_end(lanes *l, const queue_call *call, bool full)
 {
-	if (l->told)
+	if (same_history(l, call) && l->told)
 		mark_end(l->mark, &l->seen, full);
 }
 
@@ -153,7 +168,7 @@ begin_pass(lanes *l, const queue_call *call, pawl_error *error)
 	uint64_t xid;
 	pawl_status status = lane_xid(call, &xid, error);
 
-	if (status == PAWL_OK)
+	if (status == PAWL_OK && same_history(l, call))
 		sweep_began(l->sweep, l->mark, xid, clock_ms());
 	return status;
 }
@@ -167,7 +182,7 @@ look(lanes *l, const queue_call *call, const sweep_step *step, pawl_error *error
 	pawl_status status = lane_sweep(call, &l->set, step->lane, step->after, step->upto,
 	                                &pos, &oldest, error);
 
-	if (status == PAWL_OK)
+	if (status == PAWL_OK && same_history(l, call))
 		sweep_saw(l->sweep, l->mark, pos, oldest, began_ms, clock_ms());
 	return status;
 }
@@ -175,9 +190,10 @@ look(lanes *l, const queue_call *call, const sweep_step *step, pawl_error *error
 static pawl_status
 raise_floor(lanes *l, const queue_call *call, const sweep_step *step, pawl_error *error)
 {
-	pawl_status status = lane_raise_floor(call, &l->set, step->lane, step->upto, error);
+	pawl_status status =
+		lane_raise_floor(call, &l->set, step->lane, step->upto, l->timeline, error);
 
-	if (status == PAWL_OK)
+	if (status == PAWL_OK && same_history(l, call))
 		sweep_raised(l->sweep);
 	return status;
 }

@@ -14,7 +14,11 @@ typedef struct lanes lanes;
 lanes *lanes_new(const pawl_worker *worker); /* NULL without memory */
 void lanes_free(lanes *l);
 
-/* Read the floors, once: until then lanes_known answers false. */
+/*
+ * Read the floors: until then lanes_known answers false, and again when the server has
+ * another history than that of the marks.  A crash or a failover may have lost what a
+ * mark was made from, and positions are drawn anew below it.
+ */
 bool lanes_known(const lanes *l);
 PAWL_CHECK pawl_status lanes_read_floors(lanes *l, const queue_call *call,
                                          pawl_error *error);
@@ -24,7 +28,7 @@ void lanes_begin(lanes *l, claim_args *args);
 
 /* Each row of the claim, in their order; then the end, full: it got all it wanted. */
 void lanes_tell(lanes *l, const claim_job *row);
-void lanes_end(lanes *l, bool full);
+void lanes_end(lanes *l, const queue_call *call, bool full);
 
 /* Is there a part behind the marks that the next claim has to look at? */
 bool lanes_unfinished(const lanes *l);

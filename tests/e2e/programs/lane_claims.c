@@ -64,7 +64,7 @@ claim_round(const queue_call *call, lanes *l, const char *uuid, size_t n,
 		lanes_tell(l, &row);
 		jobs += row.job != 0;
 	}
-	lanes_end(l, jobs == n);
+	lanes_end(l, call, jobs == n);
 	return jobs;
 }
 
