@@ -17,6 +17,7 @@ SET jit = off
 AS $$
 DECLARE
 	moved int;
+	queues text[];
 BEGIN
 	IF n IS NULL OR n NOT BETWEEN 1 AND 10000 THEN
 		RAISE EXCEPTION 'n of a promotion must be 1 to 10000, not %',
@@ -30,12 +31,15 @@ BEGIN
 			ORDER BY c.due LIMIT n
 			FOR UPDATE SKIP LOCKED))
 		RETURNING s.*
+	), back AS (
+		INSERT INTO pawl.ready (job_id, attempt, failures, crashes, priority, keyed, queue,
+			kind)
+		SELECT g.job_id, g.attempt, g.failures, g.crashes, g.priority, g.keyed, g.queue,
+			g.kind
+		FROM (SELECT * FROM gone ORDER BY gone.due, gone.job_id) g
 	)
-	INSERT INTO pawl.ready (job_id, attempt, failures, crashes, priority, keyed, queue,
-		kind)
-	SELECT g.job_id, g.attempt, g.failures, g.crashes, g.priority, g.keyed, g.queue, g.kind
-	FROM (SELECT * FROM gone ORDER BY gone.due, gone.job_id) g;
-	GET DIAGNOSTICS moved = ROW_COUNT;
+	SELECT count(*), array_agg(DISTINCT g.queue) INTO moved, queues FROM gone g;
+	PERFORM pawl.ring(queues);
 	RETURN moved;
 END
 $$;

@@ -10,8 +10,10 @@
 -- Errors: 22023 for an argument out of its range; with a key also 55P03 when another
 -- transaction has kept it undecided for 5 s, and 40001 in REPEATABLE READ and
 -- SERIALIZABLE when another transaction has just taken it.
+-- Index: sleeper_pkey.
 -- Locks: none but those of inserts, and waits for nobody, but for what take_key does.
--- The job is inserted first, so that pos is drawn after the transaction has its xid.
+-- The job is inserted first, so that pos is drawn after the transaction has its xid; the
+-- flags of sleepers are looked for last, in a statement of its own (see ring).
 CREATE OR REPLACE FUNCTION pawl.push(
 	kind text,
 	args jsonb DEFAULT '{}',
@@ -61,6 +63,10 @@ BEGIN
 	ELSE
 		INSERT INTO pawl.ready (job_id, priority, keyed, queue, kind)
 		VALUES (id, priority, unique_key IS NOT NULL, queue, kind);
+		IF EXISTS (SELECT FROM pawl.sleeper s WHERE s.shard = 0 AND s.queue = queue)
+			OR current_setting('transaction_isolation') <> 'read committed' THEN
+			PERFORM pawl.ring(ARRAY[queue]);
+		END IF;
 	END IF;
 	RETURN id;
 END

@@ -12,7 +12,7 @@
 -- Locks: none but those of inserts, and waits for nobody, but for what take_keys does:
 -- keys are taken ascending bytewise, whatever their order in the call.
 -- The jobs are inserted first, so that positions are drawn after the transaction has its
--- xid, and in the order of the input.
+-- xid, and in the order of the input; it rings last (see ring).
 CREATE OR REPLACE FUNCTION pawl.push_many(
 	kind text,
 	args jsonb[],
@@ -77,6 +77,7 @@ BEGIN
 		SELECT u.id, priority, u.key IS NOT NULL, queue, kind
 		FROM unnest(ids, unique_keys, made) u (id, key, made)
 		WHERE u.made IS NOT FALSE;
+		PERFORM pawl.ring(ARRAY[queue]);
 	END IF;
 	RETURN QUERY SELECT u.o::int, u.id, u.made IS NOT FALSE
 	FROM unnest(ids, made) WITH ORDINALITY u (id, made, o);
@@ -140,6 +141,7 @@ BEGIN
 	FROM unnest(ids, run_ats, priorities, queue_names, kinds, keys, made)
 		s (id, run_at, priority, queue, kind, key, made)
 	WHERE s.made IS NOT FALSE AND (s.run_at > stamp) IS NOT TRUE;
+	PERFORM pawl.ring(queue_names);
 	RETURN QUERY SELECT u.o::int, u.id, u.made IS NOT FALSE
 	FROM unnest(ids, made) WITH ORDINALITY u (id, made, o);
 END

@@ -64,6 +64,9 @@ BEGIN
 		won := won || job;
 		RETURN NEXT;
 	END LOOP;
+	IF won IS NOT NULL AND (run_at > clock_timestamp()) IS NOT TRUE THEN
+		PERFORM pawl.ring(d.queues) FROM pawl.describe(won) d;
+	END IF;
 	IF keys.kept IS NOT NULL AND NOT keys.kept <@ coalesce(won, '{}') THEN
 		-- one row for each that was taken in vain; nobody else has seen them
 		DELETE FROM pawl.unique_key u

@@ -158,5 +158,8 @@ BEGIN
 	SELECT w.job_id, w.fence, w.was, w.state, CASE w.state WHEN 'scheduled' THEN w.due END,
 		w.worker
 	FROM won w;
+	IF verb IN ('release', 'crash') THEN
+		PERFORM pawl.ring(queues);
+	END IF;
 END
 $$;

@@ -151,6 +151,15 @@ CREATE TABLE pawl.worker (
 	PRIMARY KEY (id, shard)
 ) WITH (fillfactor = 50);
 
+-- Who sleeps on which queue: whoever makes a job ready there rings.  The flag of a worker
+-- is set and cleared as its rate falls and rises, never per sleep.
+CREATE TABLE pawl.sleeper (
+	worker uuid NOT NULL,
+	shard smallint NOT NULL DEFAULT 0,
+	queue text COLLATE "C" NOT NULL,
+	PRIMARY KEY (queue, worker, shard)
+);
+
 -- Lines of jobs' logs.  Insert only; partitions of a day each are attached by
 -- pawl.extend_partitions.
 CREATE TABLE pawl.log (

@@ -26,6 +26,9 @@ FUNCTIONS = {
     # a worker claims and settles
     "worker_start": {W},
     "worker_stop": {W},
+    "worker_sleep": {W},
+    "worker_wake": {W},
+    "bell": {W},
     "heartbeat": {W},
     "claim": {W},
     "held": {W},
@@ -82,6 +85,7 @@ FUNCTIONS = {
     "retain_logs": NOBODY,
     "retake_keys": NOBODY,
     "retry_round": NOBODY,
+    "ring": NOBODY,
     "rival_of": NOBODY,
     "settle": NOBODY,
     "silent_wait_forget": NOBODY,
@@ -106,7 +110,7 @@ READABLE = {
         ("job", "ready", "scheduled", "running", "outcome", "attempt", "worker"), NOBODY
     ),
     **dict.fromkeys(("lane", "log", "queue", "unique_key", "upkeep"), NOBODY),
-    **dict.fromkeys(("silent_wait", "silent_wait_end"), NOBODY),
+    **dict.fromkeys(("silent_wait", "silent_wait_end", "sleeper"), NOBODY),
 }
 
 SEQUENCES = {"job_id", "fence", "pos", "attempt_id", "log_id"}
