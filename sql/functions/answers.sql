@@ -12,8 +12,7 @@ AS $$
 #variable_conflict use_variable
 BEGIN
 	IF cardinality(won_jobs) = cardinality(jobs) THEN
-		RETURN QUERY SELECT g.id, 'won'::text FROM unnest(jobs) WITH ORDINALITY g (id, o)
-			ORDER BY g.o;
+		RETURN QUERY SELECT unnest(jobs), 'won'::text;
 		RETURN;
 	END IF;
 	RETURN QUERY

@@ -15,8 +15,8 @@ BEGIN
 			octet_length(result::text) USING ERRCODE = '22023',
 			HINT = 'Store the data elsewhere and report a reference to it.';
 	END IF;
-	PERFORM FROM pawl.settle('complete', ARRAY[job], ARRAY[fence], results => ARRAY[result]);
-	IF NOT FOUND THEN
+	IF (pawl.settle_complete(ARRAY[job], ARRAY[fence], CASE WHEN result IS NOT NULL
+			THEN ARRAY[result] END)).won_jobs IS NULL THEN
 		PERFORM pawl.refuse(job, fence);
 	END IF;
 END

@@ -41,9 +41,8 @@ BEGIN
 		FROM unnest(jobs, fences, results) g (id, fence, result)
 		WHERE (octet_length(g.result::text) > 1048576) IS NOT TRUE;
 	END IF;
-	SELECT won_jobs || array_agg(s.job), won_fences || array_agg(s.fence)
-	INTO won_jobs, won_fences
-	FROM pawl.settle('complete', fit_jobs, fit_fences, fit_results) s;
+	SELECT won_jobs || s.won_jobs, won_fences || s.won_fences INTO won_jobs, won_fences
+	FROM pawl.settle_complete(fit_jobs, fit_fences, fit_results) s;
 	RETURN QUERY
 	SELECT a.job, a.answer FROM pawl.answers(jobs, fences, won_jobs, won_fences) a;
 END

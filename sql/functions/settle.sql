@@ -1,13 +1,12 @@
 -- settle: take jobs out of their live table and put them where their verb says
 --
--- The one function that ends an attempt or a job; complete, fail, snooze, release, cancel,
--- worker_stop and recover are thin callers of it.  Internal.
--- Parameters: verb: complete, fail, snooze, release, crash or cancel; jobs and fences, in
+-- This function and settle_complete are the two that end an attempt or a job; fail, snooze,
+-- release, cancel, worker_stop and recover are thin callers of this one.  Internal.
+-- Parameters: verb: fail, snooze, release, crash or cancel; jobs and fences, in
 -- pairs (cancel: fences NULL, a job in any live table); finals: settle this failure for
 -- good; the other arrays belong to the pairs or are NULL.
 -- Returns: a row for each job that was won, in no order; of the rest nothing is changed.
 --   verb      goes to                                       failures crashes attempt row
---   complete  succeeded
 --   fail      scheduled with backoff, or failed                 + 1           category
 --   snooze    scheduled
 --   release   ready
@@ -17,16 +16,14 @@
 -- Locks: rows of ready, scheduled, running in the order of job ids, all SKIP LOCKED: it
 -- waits for nobody.  The unique key of a job that ends is deleted by the same statement;
 -- whoever has the live row is alone with it.
--- Index: primary keys; unique_key by job.  Written with LATERAL, so that the plan is a loop over the given
--- pairs whatever the statistics say; to plan it anew would cost five times what it takes
--- to complete one job.
--- The description of a job is immutable, so it is read before the rows are locked; a
--- completion does not need it.
+-- Index: primary keys; unique_key by job.  Written with LATERAL, so that the plan is a loop
+-- over the given pairs whatever the statistics say; to plan it anew would cost five times
+-- what it takes to settle one job.
+-- The description of a job is immutable, so it is read before the rows are locked.
 CREATE OR REPLACE FUNCTION pawl.settle(
 	verb text,
 	jobs bigint[],
 	fences bigint[],
-	results jsonb[] DEFAULT NULL,
 	errors text[] DEFAULT NULL,
 	details jsonb[] DEFAULT NULL,
 	categories text[] DEFAULT NULL,
@@ -59,9 +56,9 @@ BEGIN
 	RETURN QUERY
 	WITH given AS MATERIALIZED (
 		SELECT DISTINCT ON (g.job_id, g.fence) g.*
-		FROM unnest(jobs, fences, results, errors, details, categories, delays, finals,
+		FROM unnest(jobs, fences, errors, details, categories, delays, finals,
 			kinds, queues, priorities, attempt_limits)
-			g (job_id, fence, result, error, detail, category, delay, final,
+			g (job_id, fence, error, detail, category, delay, final,
 			kind, queue, priority, max_attempts)
 		ORDER BY g.job_id, g.fence
 	), held AS MATERIALIZED (
@@ -75,8 +72,8 @@ BEGIN
 		DELETE FROM pawl.running r USING held h
 		WHERE r.ctid = h.row
 		RETURNING r.job_id, 'running' AS was, r.fence, r.worker, r.started_at, r.attempt,
-			r.failures, r.crashes, r.keyed, h.result, h.error, h.detail, h.category, h.delay,
-			h.final, h.kind, h.queue, h.priority, h.max_attempts
+			r.failures, r.crashes, r.keyed, h.error, h.detail, h.category, h.delay, h.final,
+			h.kind, h.queue, h.priority, h.max_attempts
 	), gone_ready AS (
 		DELETE FROM pawl.ready r
 		WHERE r.ctid = ANY (ARRAY(
@@ -93,7 +90,6 @@ BEGIN
 		RETURNING r.job_id, r.attempt, r.keyed
 	), won AS MATERIALIZED (
 		SELECT g.*, CASE
-			WHEN verb = 'complete' THEN 'succeeded'
 			WHEN verb = 'cancel' THEN 'cancelled'
 			WHEN g.kind IS NULL THEN 'failed'
 			WHEN verb = 'snooze' THEN 'scheduled'
@@ -108,12 +104,12 @@ BEGIN
 		FROM gone g
 		UNION ALL
 		SELECT r.job_id, 'ready', NULL, NULL, NULL, r.attempt, 0, 0::smallint,
-			r.keyed, NULL, errors[1], NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+			r.keyed, errors[1], NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
 			'cancelled', NULL
 		FROM gone_ready r
 		UNION ALL
 		SELECT r.job_id, 'scheduled', NULL, NULL, NULL, r.attempt, 0, 0::smallint,
-			r.keyed, NULL, errors[1], NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+			r.keyed, errors[1], NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
 			'cancelled', NULL
 		FROM gone_scheduled r
 	), freed AS (
@@ -123,7 +119,7 @@ BEGIN
 			SELECT k.ctid FROM won w, LATERAL (
 				SELECT u.ctid FROM pawl.unique_key u
 				WHERE u.shard = 0 AND u.job_id = w.job_id OFFSET 0) k
-			WHERE w.keyed AND w.state IN ('succeeded', 'failed', 'cancelled')))
+			WHERE w.keyed AND w.state IN ('failed', 'cancelled')))
 	), attempted AS (
 		INSERT INTO pawl.attempt
 			(job_id, fence, started_at, ended_at, worker, attempt, category, error, detail)
@@ -146,14 +142,14 @@ BEGIN
 			w.priority, w.keyed, w.queue, w.kind
 		FROM won w WHERE w.state = 'scheduled'
 	), ended AS (
-		-- What follows a terminal state belongs here, in this statement.
+		-- What follows the end of a job belongs here, and in settle_complete.
 		INSERT INTO pawl.outcome
-			(job_id, fence, started_at, finished_at, worker, attempt, state, result, error)
+			(job_id, fence, started_at, finished_at, worker, attempt, state, error)
 		SELECT w.job_id, w.fence, w.started_at, stamp, w.worker, w.attempt,
-			w.state::pawl.terminal_state, w.result,
+			w.state::pawl.terminal_state,
 			CASE verb WHEN 'crash' THEN format('worker lost %s times', w.crashes + 1)
 				ELSE pawl.cut(w.error, 65536) END
-		FROM won w WHERE w.state IN ('succeeded', 'failed', 'cancelled')
+		FROM won w WHERE w.state IN ('failed', 'cancelled')
 	)
 	SELECT w.job_id, w.fence, w.was, w.state, CASE w.state WHEN 'scheduled' THEN w.due END,
 		w.worker

@@ -88,6 +88,7 @@ FUNCTIONS = {
     "ring": NOBODY,
     "rival_of": NOBODY,
     "settle": NOBODY,
+    "settle_complete": NOBODY,
     "silent_wait_forget": NOBODY,
     "silent_wait_log": NOBODY,
     "state_of": NOBODY,

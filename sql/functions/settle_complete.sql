@@ -1,0 +1,59 @@
+-- settle_complete(jobs, fences, results): these attempts succeeded; their jobs end
+--
+-- settle for the one verb that nearly every job ends by: it needs no description, no row
+-- of attempt, and no table but running and outcome, and takes half of what settle takes.
+-- Internal.
+-- Returns: jobs and fences that were won, in pairs, in no order; NULLs when none was.  Of
+-- the rest nothing is changed.
+-- Locks: rows of running in the order of job ids, SKIP LOCKED: it waits for nobody.  The
+-- unique key of a job that ends is deleted by the same statement.
+-- Index: primary keys; unique_key by job.  The settings pin the plan, whatever the
+-- statistics say: rows are looked up one by one, deleted by ctid in one scan (they are
+-- locked, and are never updated), and results joined by a hash, an empty one without
+-- results.
+CREATE OR REPLACE FUNCTION pawl.settle_complete(jobs bigint[], fences bigint[],
+	results jsonb[], OUT won_jobs bigint[], OUT won_fences bigint[])
+LANGUAGE plpgsql
+SET enable_seqscan = off
+SET enable_indexscan = on
+SET enable_nestloop = off
+SET enable_hashjoin = on
+SET jit = off
+SET plan_cache_mode = force_generic_plan
+AS $$
+DECLARE
+	stamp timestamptz := clock_timestamp();
+BEGIN
+	WITH given AS MATERIALIZED (
+		SELECT DISTINCT ON (g.job_id, g.fence) g.*
+		FROM unnest(jobs, fences, results) g (job_id, fence, result)
+		WHERE results IS NOT NULL
+	), gone AS (
+		DELETE FROM pawl.running r
+		WHERE r.ctid = ANY (ARRAY(
+			SELECT h.ctid
+			FROM (SELECT g.* FROM unnest(jobs, fences) g (job_id, fence)
+				ORDER BY g.job_id) g, LATERAL (
+				SELECT r.ctid FROM pawl.running r
+				WHERE r.shard = 0 AND r.job_id = g.job_id AND r.fence = g.fence
+				FOR UPDATE SKIP LOCKED) h))
+		RETURNING r.job_id, r.fence, r.started_at, r.worker, r.attempt, r.keyed
+	), freed AS (
+		-- one row for each job that ends
+		DELETE FROM pawl.unique_key u
+		WHERE u.ctid = ANY (ARRAY(
+			SELECT k.ctid FROM gone w, LATERAL (
+				SELECT u.ctid FROM pawl.unique_key u
+				WHERE u.shard = 0 AND u.job_id = w.job_id OFFSET 0) k
+			WHERE w.keyed))
+	), ended AS (
+		-- What follows the end of a job belongs here, and in settle.
+		INSERT INTO pawl.outcome
+			(job_id, fence, started_at, finished_at, worker, attempt, state, result)
+		SELECT w.job_id, w.fence, w.started_at, stamp, w.worker, w.attempt, 'succeeded',
+			g.result
+		FROM gone w LEFT JOIN given g USING (job_id, fence)
+	)
+	SELECT array_agg(w.job_id), array_agg(w.fence) INTO won_jobs, won_fences FROM gone w;
+END
+$$;
