@@ -1,17 +1,13 @@
 /*
  * child.c - a program in a process group of its own, with four pipes
  *
- * posix_spawn, because the worker has threads: it needs no copy of the worker's
- * memory, and tells whether the exec worked.  Every descriptor is close-on-exec from
- * its creation; closing all from 4 on in the child is the belt for those of other
- * libraries.
+ * Every descriptor is close-on-exec from its creation.
  */
 #include "handler/child.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
@@ -20,170 +16,99 @@
 #include "base/error.h"
 #include "handler/sweep.h"
 
-#define PIPES 4    /* descriptors 0 to 3 of the child */
-#define HIGH_FD 10 /* the child's ends lie above what they are moved to */
+#define HIGH_FD 10 /* above what becomes the child's */
 #define SWEEP_QUIET 2
 
-/* Per descriptor of the child. */
-typedef struct pipes
-{
-	int ours[PIPES];
-	int theirs[PIPES];
-} pipes;
+/* ------------------------------------------------------------ pipes -------------- */
 
-void
-child_close(int *fd)
+static void
+close_fd(int *fd)
 {
 	if (*fd >= 0)
 		close(*fd);
 	*fd = -1;
 }
 
-static void
-pipes_close(pipes *p)
+void
+child_end_input(child *c)
 {
-	for (int i = 0; i < PIPES; i++)
+	close_fd(&c->ours[STDIN_FILENO]);
+}
+
+void
+child_close(child *c)
+{
+	for (int i = 0; i < LAUNCH_FDS; i++)
 	{
-		child_close(&p->ours[i]);
-		child_close(&p->theirs[i]);
+		close_fd(&c->ours[i]);
+		close_fd(&c->theirs[i]);
 	}
+	close_fd(&c->process);
+}
+
+/* Out of the way of the descriptors that are the child's.  False: errno says why. */
+static bool
+move_high(int *fd)
+{
+	int high;
+
+	if (*fd >= LAUNCH_FDS)
+		return true;
+	high = fcntl(*fd, F_DUPFD_CLOEXEC, HIGH_FD);
+	if (high < 0)
+		return false;
+	close(*fd);
+	*fd = high;
+	return true;
 }
 
 /* False: errno says why. */
 static bool
-open_pipe(pipes *p, int number)
+open_pipe(child *c, int number)
 {
-	int ends[2];
 	int mine = number == STDIN_FILENO ? 1 : 0;
+	int ends[2];
 
 	if (pipe2(ends, O_CLOEXEC) != 0)
 		return false;
-	p->ours[number] = ends[mine];
-	p->theirs[number] = fcntl(ends[1 - mine], F_DUPFD_CLOEXEC, HIGH_FD);
-	close(ends[1 - mine]);
-	return p->theirs[number] >= 0 && fcntl(p->ours[number], F_SETFL, O_NONBLOCK) == 0;
+	c->ours[number] = ends[mine];
+	c->theirs[number] = ends[1 - mine];
+	return move_high(&c->theirs[number]) &&
+	       fcntl(c->ours[number], F_SETFL, O_NONBLOCK) == 0;
 }
 
-static pawl_status
-pipes_open(pipes *p, pawl_error *error)
+pawl_status
+child_open(child *c, pawl_error *error)
 {
-	*p = (pipes){{-1, -1, -1, -1}, {-1, -1, -1, -1}};
-	for (int i = 0; i < PIPES; i++)
+	for (int i = 0; i < LAUNCH_FDS; i++)
 	{
-		if (!open_pipe(p, i))
+		if (!open_pipe(c, i))
 			return error_set(error, PAWL_ERR_SYSTEM, "could not create a pipe: %s",
 			                 strerror(errno));
 	}
 	return PAWL_OK;
 }
 
-/* An error number, or 0. */
-static int
-fill_actions(posix_spawn_file_actions_t *actions, const pipes *p)
-{
-	int failed = 0;
-
-	for (int i = 0; i < PIPES && failed == 0; i++)
-		failed = posix_spawn_file_actions_adddup2(actions, p->theirs[i], i);
-	if (failed == 0)
-		failed = posix_spawn_file_actions_addclosefrom_np(actions, PIPES);
-	return failed;
-}
-
-static void
-fill_attributes(posix_spawnattr_t *attributes)
-{
-	sigset_t all, none;
-
-	sigfillset(&all);
-	sigemptyset(&none);
-	posix_spawnattr_setsigdefault(attributes, &all);
-	posix_spawnattr_setsigmask(attributes, &none);
-	posix_spawnattr_setpgroup(attributes, 0);
-	posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF |
-	                                         POSIX_SPAWN_SETSIGMASK);
-}
-
-/* An error number, or 0. */
-static int
-spawn(char *const *argv, char *const *env, const pipes *p, pid_t *ret_pid)
-{
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	int failed = posix_spawn_file_actions_init(&actions);
-
-	if (failed != 0)
-		return failed;
-	failed = posix_spawnattr_init(&attributes);
-	if (failed == 0)
-	{
-		fill_attributes(&attributes);
-		failed = fill_actions(&actions, p);
-		if (failed == 0)
-			failed = posix_spawnp(ret_pid, argv[0], &actions, &attributes, argv, env);
-		posix_spawnattr_destroy(&attributes);
-	}
-	posix_spawn_file_actions_destroy(&actions);
-	return failed;
-}
-
-/*
- * It is our child and not waited for, so its number is its own; only then can it be
- * given to the guard and turned into a descriptor without a race.
- */
-static pawl_status
-watch(pid_t pid, guard *guard_, int *ret_process, pawl_error *error)
-{
-	int process = pidfd_open(pid, 0);
-	pawl_status status;
-
-	if (process < 0)
-		status = error_set(error, PAWL_ERR_SYSTEM, "could not open process %d: %s",
-		                   (int) pid, strerror(errno));
-	else
-		status = guard_register(guard_, pid, GUARD_KILL, error);
-	if (status == PAWL_OK)
-	{
-		*ret_process = process;
-		return PAWL_OK;
-	}
-	kill(-pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-	child_close(&process);
-	return status;
-}
+/* ------------------------------------------------------------ its life ----------- */
 
 pawl_status
-child_spawn(char *const *argv, char *const *env, guard *guard_, child *ret_child,
-            pawl_error *error)
+child_start(child *c, char *const *argv, char *const *paths, char *const *env,
+            guard *guard_, pawl_error *error)
 {
-	pipes p;
-	child started = {.process = -1};
-	pawl_status status = pipes_open(&p, error);
+	launch l = {.argv = argv, .env = env, .paths = paths};
+	pawl_status status = guard_reserve(guard_, &c->place, error);
+	int failed;
 
-	if (status == PAWL_OK)
-	{
-		int failed = spawn(argv, env, &p, &started.pid);
-
-		if (failed != 0)
-			status = error_set(error, PAWL_ERR_SYSTEM, "could not execute \"%s\": %s",
-			                   argv[0], strerror(failed));
-	}
-	if (status == PAWL_OK)
-		status = watch(started.pid, guard_, &started.process, error);
 	if (status != PAWL_OK)
-	{
-		pipes_close(&p);
 		return status;
-	}
-	for (int i = 0; i < PIPES; i++)
-		child_close(&p.theirs[i]);
-	started.in = p.ours[0];
-	started.out = p.ours[1];
-	started.err = p.ours[2];
-	started.messages = p.ours[3];
-	*ret_child = started;
-	return PAWL_OK;
+	memcpy(l.fds, c->theirs, sizeof(l.fds));
+	l.place = c->place;
+	failed = launch_run(&l, &c->pid, &c->process);
+	if (failed == 0)
+		return PAWL_OK;
+	guard_release(guard_, c->place);
+	return error_set(error, PAWL_ERR_SYSTEM, "could not execute \"%s\": %s", argv[0],
+	                 strerror(failed));
 }
 
 void
@@ -209,11 +134,10 @@ child_reap(child *c, guard *guard_, const char *mark, siginfo_t *ret_end)
 	kill(-c->pid, SIGKILL);
 	if (mark != NULL)
 		sweep(mark, SWEEP_QUIET);
-	guard_unregister(guard_, c->pid);
+	guard_release(guard_, c->place);
 	*ret_end = (siginfo_t){0};
 	while (waitid(P_PIDFD, (id_t) c->process, ret_end, WEXITED) != 0 && errno == EINTR)
 	{
 		/* again */
 	}
-	child_close(&c->process);
 }

@@ -6,26 +6,37 @@
 
 #include <signal.h>
 
-#include "handler/guard.h"
-
-/* The descriptors are ours: non-blocking but for process; -1 when closed. */
-typedef struct child
-{
-	pid_t pid;    /* and its group */
-	int process;  /* readable when it has ended */
-	int in;       /* written by us: its 0 */
-	int out;      /* read by us: its 1 */
-	int err;      /* its 2 */
-	int messages; /* its 3 */
-} child;
+#include "handler/launch.h"
 
 /*
- * Start argv[0], searched in PATH, registered with the guard.  Signals are as a
- * program expects them, no other descriptor is passed on.  ERR_SYSTEM: could not
- * execute it (the message names it), or no descriptors or processes are left.
+ * The ends of its pipes, numbered as its descriptors; -1 when closed.  Ours are
+ * non-blocking.  Theirs stay open with us: no end of file wakes us before the program's
+ * own end, and nobody's leaving its 0 is a SIGPIPE.
  */
-PAWL_CHECK pawl_status child_spawn(char *const *argv, char *const *env, guard *guard,
-                                   child *ret_child, pawl_error *error);
+typedef struct child
+{
+	pid_t pid;   /* and its group */
+	int process; /* readable when it has ended */
+	int ours[LAUNCH_FDS];
+	int theirs[LAUNCH_FDS];
+	guard_place *place;
+} child;
+
+#define CHILD_INIT                                                                     \
+	{                                                                                  \
+		.process = -1, .ours = {-1, -1, -1, -1}, .theirs = { -1, -1, -1, -1 }          \
+	}
+
+/* Open the pipes.  ERR_SYSTEM: no descriptors are left. */
+PAWL_CHECK pawl_status child_open(child *child, pawl_error *error);
+
+/*
+ * Start argv[0], to be found by paths (launch.h), registered with the guard.  Signals
+ * are as a program expects them, no other descriptor is passed on.  ERR_SYSTEM: could
+ * not execute it (the message names it), or no processes are left.
+ */
+PAWL_CHECK pawl_status child_start(child *child, char *const *argv, char *const *paths,
+                                   char *const *env, guard *guard, pawl_error *error);
 
 /* A signal for its group; a stopped one is continued so that it notices. */
 void child_signal(const child *child, int number);
@@ -36,7 +47,10 @@ void child_signal(const child *child, int number);
  */
 void child_reap(child *child, guard *guard, const char *mark, siginfo_t *ret_end);
 
-/* Close a descriptor and mark it closed. */
-void child_close(int *fd);
+/* The end of file on its 0: no other process has our end. */
+void child_end_input(child *child);
+
+/* Close what is open of it. */
+void child_close(child *child);
 
 #endif

@@ -45,8 +45,10 @@ exec_spec_new(const exec_options *options, exec_spec **ret_spec, pawl_error *err
 		                (const char *[]){"/bin/sh", "-c", options->command, NULL});
 	else
 		status = argv_split(options->command, &spec->argv, error);
-	if (status == PAWL_OK &&
-	    (spec->argv.broken || spec->pass_env.broken || spec->connection.broken))
+	if (status == PAWL_OK && !spec->argv.broken)
+		launch_paths(spec->argv.list[0], &spec->paths);
+	if (status == PAWL_OK && (spec->argv.broken || spec->paths.broken ||
+	                          spec->pass_env.broken || spec->connection.broken))
 		status = error_memory(error);
 	if (status != PAWL_OK)
 	{
@@ -63,6 +65,7 @@ exec_spec_free(exec_spec *spec)
 	if (spec == NULL)
 		return;
 	strings_free(&spec->argv);
+	strings_free(&spec->paths);
 	strings_free(&spec->pass_env);
 	strings_free(&spec->connection);
 	free(spec);
@@ -166,6 +169,7 @@ free_run(run *r)
 	output_free(&r->err);
 	messages_free(&r->messages);
 	lines_free(&r->message_lines);
+	child_close(&r->child);
 }
 
 /* False: it could not be started, and the context has been told why. */
@@ -174,6 +178,7 @@ start(run *r)
 {
 	auto_strings env = STRINGS_INIT;
 	pawl_error error;
+	pawl_status status;
 	int64_t timeout_ms = r->job->timeout_ms;
 	child_env_spec spec = {
 		.guard_mark = r->mark,
@@ -190,13 +195,16 @@ start(run *r)
 	}
 	if (timeout_ms > 0)
 		r->timeout_at_ms = clock_ms() + timeout_ms;
-	if (child_spawn(r->spec->argv.list, env.list, r->spec->guard, &r->child, &error) !=
-	    PAWL_OK)
+	status = child_open(&r->child, &error);
+	if (status == PAWL_OK)
 	{
-		pawl_context_error(r->context, "%s", error.message);
-		return false;
+		exec_feed(r); /* most payloads fit: nobody has to wait for their reader */
+		status = child_start(&r->child, r->spec->argv.list, r->spec->paths.list,
+		                     env.list, r->spec->guard, &error);
 	}
-	return true;
+	if (status != PAWL_OK)
+		pawl_context_error(r->context, "%s", error.message);
+	return status == PAWL_OK;
 }
 
 static pawl_verdict
@@ -216,53 +224,16 @@ run_child(run *r)
 	return verdict;
 }
 
-/* How the thread stood to SIGPIPE. */
-typedef struct pipe_signal
-{
-	sigset_t mask;
-	bool pending;
-} pipe_signal;
-
-/* A pipe that nobody reads any more must not kill a worker that knows of no SIGPIPE. */
-static void
-block_sigpipe(pipe_signal *ret_before)
-{
-	sigset_t set;
-
-	sigpending(&set);
-	ret_before->pending = sigismember(&set, SIGPIPE) == 1;
-	sigemptyset(&set);
-	sigaddset(&set, SIGPIPE);
-	pthread_sigmask(SIG_BLOCK, &set, &ret_before->mask);
-}
-
-/* One that came meanwhile is ours, also when the caller blocks it: it waits for nobody. */
-static void
-restore_sigpipe(const pipe_signal *before)
-{
-	const struct timespec at_once = {0};
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGPIPE);
-	if (!before->pending)
-		(void) sigtimedwait(&set, NULL, &at_once);
-	pthread_sigmask(SIG_SETMASK, &before->mask, NULL);
-}
-
 pawl_verdict
 exec_run(pawl_context *context, const pawl_job *job, void *closure)
 {
-	run r = {.child = {.process = -1, .in = -1, .out = -1, .err = -1, .messages = -1}};
-	pipe_signal before;
+	run r = {.child = CHILD_INIT};
 	pawl_verdict verdict;
 
 	if (pawl_context_interrupted(context) != PAWL_RUNNING_ON)
 		return PAWL_RELEASE;
 	init_run(&r, context, job, closure);
-	block_sigpipe(&before);
 	verdict = run_child(&r);
-	restore_sigpipe(&before);
 	free_run(&r);
 	return verdict;
 }

@@ -7,6 +7,7 @@
  */
 #include "handler/exec_attempt.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <unistd.h>
@@ -19,39 +20,40 @@
 
 typedef enum watched
 {
-	WATCH_PROCESS,
-	WATCH_IN,
+	WATCH_IN, /* the first four are the program's descriptors */
 	WATCH_OUT,
 	WATCH_ERR,
 	WATCH_MESSAGES,
+	WATCH_PROCESS,
 	WATCH_INTERRUPT,
 	WATCH_GUARD,
 	WATCH_COUNT
 } watched;
 
+static_assert(WATCH_MESSAGES == LAUNCH_FDS - 1, "the pipes come first");
+
 /* ------------------------------------------------------------ pipes -------------- */
 
-/* Writes what the pipe takes; closes it after the last byte, or when nobody reads. */
-static void
-feed(run *r)
+/* Writes what the pipe takes; closes it after the last byte. */
+void
+exec_feed(run *r)
 {
-	ssize_t put =
-		write(r->child.in, r->job->args + r->args_sent, r->args_length - r->args_sent);
+	ssize_t put = write(r->child.ours[WATCH_IN], r->job->args + r->args_sent,
+	                    r->args_length - r->args_sent);
 
 	if (put >= 0)
 		r->args_sent += (size_t) put;
-	else if (errno != EAGAIN && errno != EINTR)
-		child_close(&r->child.in);
-	if (r->args_sent == r->args_length)
-		child_close(&r->child.in);
+	if (r->args_sent == r->args_length ||
+	    (put < 0 && errno != EAGAIN && errno != EINTR))
+		child_end_input(&r->child);
 }
 
-/* Hands one chunk on; false when there is none now, or (closed) for ever. */
+/* Hands one chunk on; false when there is none. */
 static bool
-take_chunk(run *r, watched which, int *fd)
+take_chunk(run *r, watched which)
 {
 	char chunk[CHUNK];
-	ssize_t got = *fd < 0 ? 0 : read(*fd, chunk, sizeof(chunk));
+	ssize_t got = read(r->child.ours[which], chunk, sizeof(chunk));
 
 	if (got > 0 && which == WATCH_OUT)
 		output_add(&r->out, chunk, (size_t) got);
@@ -59,8 +61,6 @@ take_chunk(run *r, watched which, int *fd)
 		output_add(&r->err, chunk, (size_t) got);
 	else if (got > 0)
 		lines_add(&r->message_lines, chunk, (size_t) got);
-	else if (got == 0 || (errno != EAGAIN && errno != EINTR))
-		child_close(fd);
 	return got > 0;
 }
 
@@ -69,22 +69,20 @@ take_chunk(run *r, watched which, int *fd)
  * escaped may go on writing; the bound is for that.
  */
 static void
-take_rest(run *r, watched which, int *fd)
+take_rest(run *r, watched which)
 {
-	for (int i = 0; i < LEFT_MAX / CHUNK && take_chunk(r, which, fd); i++)
+	for (int i = 0; i < LEFT_MAX / CHUNK && take_chunk(r, which); i++)
 	{
 		/* the next one */
 	}
-	child_close(fd);
 }
 
 void
 exec_take_rest(run *r)
 {
-	child_close(&r->child.in);
-	take_rest(r, WATCH_OUT, &r->child.out);
-	take_rest(r, WATCH_ERR, &r->child.err);
-	take_rest(r, WATCH_MESSAGES, &r->child.messages);
+	take_rest(r, WATCH_OUT);
+	take_rest(r, WATCH_ERR);
+	take_rest(r, WATCH_MESSAGES);
 	output_end(&r->out);
 	output_end(&r->err);
 	lines_end(&r->message_lines);
@@ -154,11 +152,9 @@ fill_watched(const run *r, struct pollfd *fds)
 {
 	bool stopping = r->stop != STOP_NONE;
 
+	for (int i = WATCH_IN; i <= WATCH_MESSAGES; i++)
+		fds[i] = (struct pollfd){r->child.ours[i], i == WATCH_IN ? POLLOUT : POLLIN, 0};
 	fds[WATCH_PROCESS] = (struct pollfd){r->child.process, POLLIN, 0};
-	fds[WATCH_IN] = (struct pollfd){r->child.in, POLLOUT, 0};
-	fds[WATCH_OUT] = (struct pollfd){r->child.out, POLLIN, 0};
-	fds[WATCH_ERR] = (struct pollfd){r->child.err, POLLIN, 0};
-	fds[WATCH_MESSAGES] = (struct pollfd){r->child.messages, POLLIN, 0};
 	fds[WATCH_INTERRUPT] = (struct pollfd){
 		stopping ? -1 : pawl_context_interrupt_fd(r->context), POLLIN, 0};
 	fds[WATCH_GUARD] = (struct pollfd){guard_fd(r->spec->guard), POLLIN, 0};
@@ -168,13 +164,12 @@ static void
 handle(run *r, const struct pollfd *fds)
 {
 	if (fds[WATCH_IN].revents != 0)
-		feed(r);
-	if (fds[WATCH_OUT].revents != 0)
-		(void) take_chunk(r, WATCH_OUT, &r->child.out);
-	if (fds[WATCH_ERR].revents != 0)
-		(void) take_chunk(r, WATCH_ERR, &r->child.err);
-	if (fds[WATCH_MESSAGES].revents != 0)
-		(void) take_chunk(r, WATCH_MESSAGES, &r->child.messages);
+		exec_feed(r);
+	for (int i = WATCH_OUT; i <= WATCH_MESSAGES; i++)
+	{
+		if (fds[i].revents != 0)
+			(void) take_chunk(r, (watched) i);
+	}
 	if (fds[WATCH_INTERRUPT].revents != 0)
 		check_interrupt(r);
 	if (fds[WATCH_GUARD].revents != 0)

@@ -16,6 +16,7 @@
 struct exec_spec
 {
 	strings argv;
+	strings paths; /* where argv[0] may be */
 	strings pass_env;
 	strings connection;
 	guard *guard;
@@ -48,10 +49,13 @@ typedef struct run
 	int64_t guard_retry_ms;
 } run;
 
+/* Write what the program's 0 takes of the payload. */
+void exec_feed(run *r);
+
 /* Until the program has ended: feeds it, hands on what it says, stops it. */
 void exec_attend(run *r);
 
-/* After its end: what it wrote and nobody has read yet; closes the pipes. */
+/* After its end: what it wrote and nobody has read yet. */
 void exec_take_rest(run *r);
 
 #endif

@@ -1,9 +1,10 @@
 /*
  * guard.c - the program's side of the guard
  *
- * Forks it, tells it what runs, and forks another when it has died.  One mutex covers
- * everything in struct guard: a message and the table change together, so that a new
- * guard is told exactly what an old one knew.  Lock order: nothing is locked inside.
+ * Forks it, keeps the table that it shares with it, tells it of servers, and forks
+ * another when it has died.  One mutex covers everything in struct guard but what stands
+ * in the table's places: a message and the list of servers change together, so that a
+ * new guard is told exactly what an old one knew.  Lock order: nothing is locked inside.
  */
 #include "handler/guard.h"
 
@@ -17,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -31,12 +33,6 @@
 #define FREE_PATIENCE_MS 15000 /* its own patience with a server, and some */
 #define SPAWN_TRIES 3          /* one may be killed while it is told what it guards */
 
-typedef struct registration
-{
-	pid_t pid;
-	guard_ending ending;
-} registration;
-
 struct guard
 {
 	pthread_mutex_t mutex;
@@ -45,8 +41,11 @@ struct guard
 	int socket;
 	int epoll; /* what guard_fd answers: holds the present pidfd */
 	char token[33];
-	registration held[LIMIT_GUARDED];
-	int count;
+	guard_place *table;               /* LIMIT_GUARDED, shared with the guard */
+	guard_place *free[LIMIT_GUARDED]; /* of the table's places */
+	int free_count;
+	pid_t servers[LIMIT_SERVERS];
+	int server_count;
 };
 
 static void
@@ -67,12 +66,19 @@ lock(guard *g)
 	return &g->mutex;
 }
 
+/* One that somebody has stopped goes on. */
 static bool
 is_alive_locked(const guard *g)
 {
-	struct pollfd fd = {.fd = g->process, .events = POLLIN};
+	siginfo_t state = {0};
 
-	return g->pid != 0 && poll(&fd, 1, 0) == 0;
+	if (g->pid == 0 || waitid(P_PIDFD, (id_t) g->process, &state,
+	                          WEXITED | WSTOPPED | WNOHANG | WNOWAIT) != 0)
+		return false;
+	if (state.si_pid == 0)
+		return true;
+	return state.si_code == CLD_STOPPED &&
+	       pidfd_send_signal(g->process, SIGCONT, NULL, 0) == 0;
 }
 
 /*
@@ -107,7 +113,7 @@ fork_guard(const guard *g, int socket)
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	pid = fork();
 	if (pid == 0)
-		guard_process_run(socket, program, g->token);
+		guard_process_run(g->table, socket, program, g->token);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	close(program);
 	return pid;
@@ -131,14 +137,14 @@ send_locked(const guard *g, const guard_message *message)
 }
 
 static bool
-send_hold_locked(const guard *g, const registration *held)
+send_hold_locked(const guard *g, pid_t server)
 {
-	guard_message message = {GUARD_HOLD, held->pid, (int32_t) held->ending};
+	guard_message message = {GUARD_HOLD, server};
 
 	return send_locked(g, &message);
 }
 
-/* A new guard that knows everything held. */
+/* A new guard that knows everything that runs. */
 static pawl_status
 spawn_locked(guard *g, pawl_error *error)
 {
@@ -163,9 +169,9 @@ spawn_locked(guard *g, pawl_error *error)
 		                 strerror(code));
 	}
 	(void) epoll_ctl(g->epoll, EPOLL_CTL_ADD, g->process, &event);
-	for (int i = 0; i < g->count; i++)
+	for (int i = 0; i < g->server_count; i++)
 	{
-		if (send_hold_locked(g, &g->held[i]))
+		if (send_hold_locked(g, g->servers[i]))
 			continue;
 		discard_locked(g);
 		return error_set(error, PAWL_ERR_SYSTEM, "the guard does not answer");
@@ -197,6 +203,24 @@ make_token(char *ret_token)
 	snprintf(ret_token, 33, "%016" PRIx64 "%016" PRIx64, random_u64(), random_u64());
 }
 
+/* False: errno says why. */
+static bool
+make_table(guard *g)
+{
+	void *memory = mmap(NULL, LIMIT_GUARDED * sizeof(*g->table), PROT_READ | PROT_WRITE,
+	                    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED)
+		return false;
+	g->table = memory;
+	while (g->free_count < LIMIT_GUARDED)
+	{
+		g->free[g->free_count] = &g->table[g->free_count];
+		g->free_count++;
+	}
+	return true;
+}
+
 pawl_status
 guard_start(guard **ret_guard, pawl_error *error)
 {
@@ -209,7 +233,10 @@ guard_start(guard **ret_guard, pawl_error *error)
 	make_token(g->token);
 	g->process = g->socket = -1;
 	g->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (g->epoll < 0)
+	if (!make_table(g))
+		status = error_set(error, PAWL_ERR_SYSTEM,
+		                   "could not map the guard's memory: %s", strerror(errno));
+	else if (g->epoll < 0)
 		status = error_set(error, PAWL_ERR_SYSTEM, "could not create an epoll: %s",
 		                   strerror(errno));
 	else
@@ -227,7 +254,7 @@ guard_start(guard **ret_guard, pawl_error *error)
 static void
 finish(guard *g)
 {
-	guard_message bye = {GUARD_BYE, 0, 0};
+	guard_message bye = {GUARD_BYE, 0};
 	struct pollfd fd = {.fd = g->process, .events = POLLIN};
 
 	(void) send_locked(g, &bye);
@@ -246,6 +273,8 @@ guard_free(guard *g)
 		finish(g);
 	if (g->epoll >= 0)
 		close(g->epoll);
+	if (g->table != NULL)
+		munmap(g->table, LIMIT_GUARDED * sizeof(*g->table));
 	pthread_mutex_destroy(&g->mutex);
 	free(g);
 }
@@ -272,56 +301,75 @@ guard_renew(guard *g, pawl_error *error)
 }
 
 pawl_status
-guard_register(guard *g, pid_t pid, guard_ending ending, pawl_error *error)
+guard_reserve(guard *g, guard_place **ret_place, pawl_error *error)
 {
 	auto_unlock *locked = lock(g);
-	registration held = {.pid = pid, .ending = ending};
+	pawl_status status = renew_locked(g, error);
+
+	(void) locked;
+	if (status != PAWL_OK)
+		return status;
+	if (g->free_count == 0)
+		return error_set(error, PAWL_ERR_SYSTEM, "more than %d processes to guard",
+		                 LIMIT_GUARDED);
+	*ret_place = g->free[--g->free_count];
+	assert(atomic_load(&(*ret_place)->pid) == 0);
+	atomic_store(&(*ret_place)->failed, 0);
+	return PAWL_OK;
+}
+
+void
+guard_release(guard *g, guard_place *place)
+{
+	auto_unlock *locked = lock(g);
+
+	(void) locked;
+	assert(place >= g->table && place < g->table + LIMIT_GUARDED);
+	assert(g->free_count < LIMIT_GUARDED);
+	atomic_store(&place->pid, 0);
+	g->free[g->free_count++] = place;
+}
+
+pawl_status
+guard_server_started(pid_t pid, void *closure, pawl_error *error)
+{
+	guard *g = closure;
+	auto_unlock *locked = lock(g);
 	pawl_status status;
 
 	(void) locked;
 	assert(pid > 1);
-	if (g->count == LIMIT_GUARDED)
-		return error_set(error, PAWL_ERR_SYSTEM, "more than %d processes to guard",
-		                 LIMIT_GUARDED);
-	g->held[g->count++] = held;
-	if (g->pid != 0 && send_hold_locked(g, &held))
+	if (g->server_count == LIMIT_SERVERS)
+		return error_set(error, PAWL_ERR_SYSTEM, "more than %d servers to guard",
+		                 LIMIT_SERVERS);
+	g->servers[g->server_count++] = pid;
+	if (g->pid != 0 && send_hold_locked(g, pid))
 		return PAWL_OK;
 
-	/* Another one learns of this process with all others. */
+	/* Another one learns of this server with all others. */
 	status = replace_locked(g, error);
 	if (status != PAWL_OK)
-		g->count--;
+		g->server_count--;
 	return status;
 }
 
 void
-guard_unregister(guard *g, pid_t pid)
+guard_server_ended(pid_t pid, void *closure)
 {
+	guard *g = closure;
 	auto_unlock *locked = lock(g);
-	guard_message message = {GUARD_LET, pid, 0};
+	guard_message message = {GUARD_LET, pid};
 
 	(void) locked;
-	for (int i = 0; i < g->count; i++)
+	for (int i = 0; i < g->server_count; i++)
 	{
-		if (g->held[i].pid != pid)
+		if (g->servers[i] != pid)
 			continue;
-		g->held[i] = g->held[--g->count];
+		g->servers[i] = g->servers[--g->server_count];
 
 		/* A guard that cannot be told is gone or replaced at the next chance. */
 		if (g->pid != 0 && !send_locked(g, &message))
 			discard_locked(g);
 		return;
 	}
-}
-
-pawl_status
-guard_server_started(pid_t pid, void *closure, pawl_error *error)
-{
-	return guard_register(closure, pid, GUARD_SERVER, error);
-}
-
-void
-guard_server_ended(pid_t pid, void *closure)
-{
-	guard_unregister(closure, pid);
 }

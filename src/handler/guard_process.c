@@ -26,20 +26,20 @@
 #define HIGH_FD 10   /* above both */
 
 #define SERVER_PATIENCE_MS 5000 /* from SIGINT to SIGQUIT, and on to SIGKILL */
-#define EXEC_PATIENCE_MS 5000   /* from a handler's vfork to its exec */
+#define EXEC_PATIENCE_MS 5000   /* from a handler's start to its exec */
 #define QUIET_UNCLEAN 5
 #define QUIET_CLEAN 1
 
-typedef struct held
+typedef struct server
 {
 	pid_t pid;
-	guard_ending ending;
-	int process; /* GUARD_SERVER: its pidfd, which outlives the number's reuse */
-} held;
+	int process; /* its pidfd, which outlives the number's reuse */
+} server;
 
 typedef struct guarded
 {
-	held held[LIMIT_GUARDED];
+	guard_place *table; /* of groups */
+	server servers[LIMIT_SERVERS];
 	int count;
 	bool clean; /* GUARD_BYE has come */
 } guarded;
@@ -78,15 +78,11 @@ be_deaf(void)
 }
 
 static void
-hold(guarded *all, pid_t pid, guard_ending ending)
+hold(guarded *all, pid_t pid)
 {
-	if (all->count == LIMIT_GUARDED)
+	if (all->count == LIMIT_SERVERS)
 		return; /* the program has the same limit and does not send more */
-	all->held[all->count++] = (held){
-		.pid = pid,
-		.ending = ending,
-		.process = ending == GUARD_SERVER ? pidfd_open(pid, 0) : -1,
-	};
+	all->servers[all->count++] = (server){.pid = pid, .process = pidfd_open(pid, 0)};
 }
 
 static void
@@ -94,11 +90,11 @@ let(guarded *all, pid_t pid)
 {
 	for (int i = 0; i < all->count; i++)
 	{
-		if (all->held[i].pid != pid)
+		if (all->servers[i].pid != pid)
 			continue;
-		if (all->held[i].process >= 0)
-			close(all->held[i].process);
-		all->held[i] = all->held[--all->count];
+		if (all->servers[i].process >= 0)
+			close(all->servers[i].process);
+		all->servers[i] = all->servers[--all->count];
 		return;
 	}
 }
@@ -115,7 +111,7 @@ listen_once(guarded *all)
 		if (got != sizeof(message))
 			continue;
 		if (message.command == GUARD_HOLD)
-			hold(all, message.pid, (guard_ending) message.ending);
+			hold(all, message.pid);
 		else if (message.command == GUARD_LET)
 			let(all, message.pid);
 		else if (message.command == GUARD_BYE)
@@ -144,13 +140,16 @@ wait_for_end(guarded *all)
 	(void) listen_once(all);
 }
 
+/* Each once: later its number may be another's. */
 static void
 kill_groups(const guarded *all)
 {
-	for (int i = 0; i < all->count; i++)
+	for (int i = 0; i < LIMIT_GUARDED; i++)
 	{
-		if (all->held[i].ending == GUARD_KILL)
-			kill(-all->held[i].pid, SIGKILL);
+		pid_t pid = atomic_exchange(&all->table[i].pid, 0);
+
+		if (pid > 1)
+			kill(-pid, SIGKILL);
 	}
 }
 
@@ -159,8 +158,8 @@ signal_servers(const guarded *all, int number)
 {
 	for (int i = 0; i < all->count; i++)
 	{
-		if (all->held[i].ending == GUARD_SERVER && all->held[i].process >= 0)
-			(void) pidfd_send_signal(all->held[i].process, number, NULL, 0);
+		if (all->servers[i].process >= 0)
+			(void) pidfd_send_signal(all->servers[i].process, number, NULL, 0);
 	}
 }
 
@@ -181,7 +180,7 @@ servers_ended(const guarded *all)
 
 	for (int i = 0; i < all->count; i++)
 	{
-		struct pollfd fd = {.fd = all->held[i].process, .events = POLLIN};
+		struct pollfd fd = {.fd = all->servers[i].process, .events = POLLIN};
 		int64_t left_ms = deadline_ms - now_ms();
 
 		if (fd.fd >= 0 && poll(&fd, 1, left_ms > 0 ? (int) left_ms : 0) <= 0)
@@ -191,9 +190,10 @@ servers_ended(const guarded *all)
 }
 
 /*
- * A child between vfork and exec has no mark to be found by, but a copy of the program's
- * end of the socket: while anybody has that, there may be more to kill.  Not for ever:
- * what the program forked without exec keeps it.
+ * A child between its start and its exec has no mark to be found by, but soon a number
+ * in the table, and a copy of the program's end of the socket: while anybody has that,
+ * there may be more to kill.  Not for ever: what the program forked without exec keeps
+ * it.
  */
 static void
 sweep_latecomers(guarded *all, const char *token)
@@ -204,6 +204,7 @@ sweep_latecomers(guarded *all, const char *token)
 	do
 	{
 		more = listen_once(all); /* looked at first: who let go of it bears the mark */
+		kill_groups(all);
 		sweep(token, QUIET_UNCLEAN);
 	} while (more && now_ms() < deadline_ms);
 }
@@ -213,8 +214,8 @@ end_all(guarded *all, const char *token)
 {
 	static const int insistence[] = {SIGQUIT, SIGKILL};
 
-	kill_groups(all);
 	signal_servers(all, SIGINT);
+	kill_groups(all);
 	if (all->clean)
 		sweep(token, QUIET_CLEAN);
 	else
@@ -224,9 +225,9 @@ end_all(guarded *all, const char *token)
 }
 
 void
-guard_process_run(int socket, int program, const char *token)
+guard_process_run(guard_place *table, int socket, int program, const char *token)
 {
-	guarded all = {.count = 0};
+	guarded all = {.table = table};
 
 	be_deaf();
 	setsid();

@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/pidfd.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/limits.h"
@@ -173,6 +174,40 @@ test_cannot_start(void **state)
 	assert_string_equal(
 		a->context.error,
 		"could not execute \"pawl-no-such-program\": No such file or directory");
+}
+
+/* Bug guarded against: PATH is searched otherwise than a shell does. */
+static void
+test_search(void **state)
+{
+	attempt *a = *state;
+	char directory[] = "/tmp/pawl-test-exec-XXXXXX";
+	char path[128];
+	int fd;
+
+	assert_non_null(mkdtemp(directory));
+	snprintf(path, sizeof(path), "/nonexistent:/etc/passwd:%s::/bin", directory);
+	setenv("PATH", path, 1);
+	a->options.shell = false;
+	run(a, "echo first");
+	assert_string_equal(a->context.log.data, "info first\n");
+	snprintf(path, sizeof(path), "%s/echo", directory);
+	fd = open(path, O_CREAT | O_WRONLY, 0600);
+	close(fd);
+	buffer_clear(&a->context.log);
+	run(a, "echo not executable, the next one is");
+	assert_int_equal(a->verdict, PAWL_COMPLETE);
+	setenv("PATH", directory, 1);
+	run(a, "echo nowhere else");
+	assert_string_equal(a->context.error,
+	                    "could not execute \"echo\": Permission denied");
+	chmod(path, 0700);
+	run(a, "echo");
+	assert_string_equal(a->context.error,
+	                    "could not execute \"echo\": Exec format error");
+	unlink(path);
+	rmdir(directory);
+	setenv("PATH", "/usr/local/bin:/usr/bin:/bin", 1);
 }
 
 /* Bug guarded against: arguments go through a shell that nobody asked for. */
@@ -483,6 +518,7 @@ main(void)
 		TEST(test_payload_and_result),
 		TEST(test_exit_codes),
 		TEST(test_cannot_start),
+		TEST(test_search),
 		TEST(test_no_shell),
 		TEST(test_payload_unread),
 		TEST(test_endless_line),

@@ -345,6 +345,84 @@ test_killed_guard(void **state)
 	assert_ends(escaped);
 }
 
+static void
+told_worker(void)
+{
+	guard *g = must_guard();
+	sigset_t set;
+	int number;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	say_pid(getpid());
+	sigwait(&set, &number);
+	run_handler(g, "echo $$; sleep 1000");
+}
+
+/* Bug guarded against: a guard that somebody has stopped guards nothing. */
+static void
+test_stopped_guard(void **state)
+{
+	worker w = fork_worker(told_worker);
+	int64_t deadline_ms = clock_ms() + PATIENCE_MS;
+	char text[4096] = "";
+	pid_t pid;
+	int child;
+
+	(void) state;
+	close(hear_process(&w));
+	pid = find_guard(w.pid, 0);
+	kill(pid, SIGSTOP);
+	while (strstr(text, "\nState:\tT") == NULL && clock_ms() < deadline_ms)
+		(void) read_proc(pid, "status", text, sizeof(text));
+	kill(w.pid, SIGUSR1);
+	child = hear_process(&w);
+	kill_worker(&w);
+	assert_ends(child);
+}
+
+static void
+hidden_worker(void)
+{
+	guard *g = must_guard();
+	guard_place *place = NULL;
+	pawl_error error;
+	pid_t hidden;
+
+	if (guard_reserve(g, &place, &error) != PAWL_OK)
+		_exit(7);
+	hidden = fork();
+	if (hidden == 0)
+	{
+		setpgid(0, 0);
+		atomic_store(&place->pid, getpid());
+		close_range(3, ~0U, 0);
+		pause();
+		_exit(0);
+	}
+	while (atomic_load(&place->pid) == 0)
+		poll(NULL, 0, 1);
+	say_pid(hidden);
+	pause();
+}
+
+/*
+ * Bug guarded against: a worker is killed between a program's start and its exec, and
+ * has told nobody of it: neither a mark nor the socket leads to it.
+ */
+static void
+test_killed_after_registration(void **state)
+{
+	worker w = fork_worker(hidden_worker);
+	int hidden = hear_process(&w);
+
+	(void) state;
+	(void) find_guard(w.pid, 0);
+	kill_worker(&w);
+	assert_ends(hidden);
+}
+
 /* Bug guarded against: signals of the terminal or a service manager end the guard. */
 static void
 test_deaf_guard(void **state)
@@ -538,11 +616,17 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_killed_worker), cmocka_unit_test(test_killed_before_exec),
-		cmocka_unit_test(test_socket_held),   cmocka_unit_test(test_killed_guard),
-		cmocka_unit_test(test_deaf_guard),    cmocka_unit_test(test_server),
-		cmocka_unit_test(test_orderly_end),   cmocka_unit_test(test_nested),
+		cmocka_unit_test(test_killed_worker),
+		cmocka_unit_test(test_killed_before_exec),
+		cmocka_unit_test(test_socket_held),
+		cmocka_unit_test(test_killed_guard),
+		cmocka_unit_test(test_deaf_guard),
+		cmocka_unit_test(test_server),
+		cmocka_unit_test(test_orderly_end),
+		cmocka_unit_test(test_nested),
 		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_stopped_guard),
+		cmocka_unit_test(test_killed_after_registration),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
