@@ -86,7 +86,8 @@ board_wake_claimer_locked(board *b)
 void
 board_wake_settler_locked(board *b)
 {
-	if (b->settler_waits)
+	if (b->settler_waits &&
+	    (b->results.n >= b->results_wanted || b->v.pending + b->v.running == 0))
 	{
 		b->settler_waits = false;
 		pthread_cond_signal(&b->settle_cond);

@@ -84,8 +84,9 @@ typedef struct board
 	bool claimer_waits;
 	board_wake wake;
 	bool settler_waits;
-	bool interrupting; /* what starts now is interrupted at once */
-	bool done;         /* the claimer found nothing more (once) */
+	size_t results_wanted; /* then: not woken before there are so many */
+	bool interrupting;     /* what starts now is interrupted at once */
+	bool done;             /* the claimer found nothing more (once) */
 } board;
 
 PAWL_CHECK pawl_status board_init(board *b, pawl_error *error);
@@ -116,6 +117,12 @@ work *board_take(board *b, int interrupt_fd, work *finished);
  * False: none came, and none will; a deadline is waited for even then.
  */
 bool board_results(board *b, work_list *ret_results, size_t max, int64_t deadline_ms);
+
+/*
+ * Settler: wait until there are `enough` results, or no more are on their way, but not
+ * beyond until_ms.
+ */
+void board_gather(board *b, size_t enough, int64_t until_ms);
 
 /* Settler: free those works of the list whose claim has ended. */
 void board_sift(board *b, work_list *list);

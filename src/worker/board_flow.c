@@ -190,6 +190,21 @@ board_results(board *b, work_list *ret_results, size_t max, int64_t deadline_ms)
 	return ret_results->n > 0 || b->v.phase < BOARD_SETTLER_END;
 }
 
+void
+board_gather(board *b, size_t enough, int64_t until_ms)
+{
+	auto_lock(&b->mutex);
+	b->results_wanted = enough;
+	while (b->results.n < enough && b->v.pending + b->v.running > 0 &&
+	       b->v.phase < BOARD_SETTLER_END && clock_ms() < until_ms)
+	{
+		b->settler_waits = true;
+		wait_cond(&b->settle_cond, &b->mutex, until_ms);
+		b->settler_waits = false;
+	}
+	b->results_wanted = 0;
+}
+
 /* Free the works of the list, which nobody else knows any more. */
 static void
 forget_locked(board *b, work_list *list, work_list *trash)

@@ -41,6 +41,14 @@ static const db_limits limits = {
 /* After the executors' end: how long what cannot be stored is tried. */
 #define LAST_TRIES_MS 10000
 
+/*
+ * While others run, a statement is not begun sooner after the last one than this, unless
+ * it would have so many rows: a row alone costs as much as twenty together, and is taken
+ * from the handlers.
+ */
+#define GATHER_MS 10
+#define GATHER_ENOUGH 100
+
 /* Stale results are told of at most so often. */
 #define STALE_TELL_MS 10000
 
@@ -55,8 +63,9 @@ typedef struct settler
 	int64_t retry_ms; /* nothing is sent before this */
 	int64_t small_ms; /* no small batch is sent before this */
 	int64_t small_told_ms;
-	int64_t end_ms; /* the last tries; 0: the run goes on */
-	int64_t stale;  /* since they were last told of */
+	int64_t gather_ms; /* results are waited for until then */
+	int64_t end_ms;    /* the last tries; 0: the run goes on */
+	int64_t stale;     /* since they were last told of */
 	int64_t stale_told_ms;
 } settler;
 
@@ -449,9 +458,11 @@ settler_loop(settler *self)
 		work_list batch = {0};
 
 		wait_for_retry(self);
+		board_gather(self->board, GATHER_ENOUGH, self->gather_ms);
 		take_due(self, &batch);
 		(void) board_results(self->board, &batch, LIMIT_SETTLE - batch.n,
 		                     batch.n > 0 ? 0 : next_due(self));
+		self->gather_ms = clock_ms() + GATHER_MS;
 		if (batch.n > 0)
 			settle_all(self, &batch);
 	} while (!is_last(self));

@@ -320,6 +320,40 @@ test_suspect(void **state)
 	free_board(b);
 }
 
+/*
+ * Bug guarded against: a result is settled alone though the next is a moment away, or
+ * waits though none is on its way.
+ */
+static void
+test_gather(void **state)
+{
+	board *b = new_board();
+	int fd = wait_event_new();
+	int64_t begin_ms = clock_ms();
+	work_list list;
+	work *w;
+
+	(void) state;
+	board_gather(b, 2, begin_ms + 60000); /* nothing is on its way */
+	hand_over(b, 1, 2, 1);
+	w = board_take(b, fd, NULL);
+	work_conclude(w, WORK_COMPLETE);
+	w = board_take(b, fd, w);
+	board_gather(b, 1, begin_ms + 60000); /* enough */
+	assert_true(clock_ms() < begin_ms + 60000);
+	begin_ms = clock_ms();
+	board_gather(b, 2, begin_ms + 30); /* the other runs on */
+	assert_true(clock_ms() >= begin_ms + 30);
+	work_conclude(w, WORK_COMPLETE);
+	b->v.phase = BOARD_EXECUTORS_END; /* so that the take does not wait */
+	assert_null(board_take(b, fd, w));
+	list = results(b);
+	assert_int_equal(list.n, 2);
+	board_forget(b, &list);
+	close(fd);
+	free_board(b);
+}
+
 int
 main(void)
 {
@@ -333,6 +367,7 @@ main(void)
 		cmocka_unit_test(test_unknown),
 		cmocka_unit_test(test_nothing_is_unknown_without_a_lease),
 		cmocka_unit_test(test_suspect),
+		cmocka_unit_test(test_gather),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
