@@ -18,8 +18,8 @@ sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 
 import blocks  # noqa: E402
 import session  # noqa: E402
-from harness import schema  # noqa: E402
-from harness.cluster import Cluster  # noqa: E402
+from harness.base import Base  # noqa: E402
+from harness.cluster import WHOLE  # noqa: E402
 from harness.paths import BUILD  # noqa: E402
 
 PAGES = sorted(path.relative_to(ROOT).as_posix() for pattern in
@@ -31,8 +31,7 @@ BLOCKS = [block for page in PAGES
 
 @pytest.fixture(scope="module")
 def cluster():
-    server = Cluster(durable=False)
-    server.initdb()
+    server = Base().copy(durable=False)
     yield server.start()
     server.remove()
 
@@ -58,8 +57,7 @@ def sessions(cluster):
 
 def session_of(page, sessions, cluster, installed):
     if page not in sessions:
-        database = cluster.new_database("template0")
-        schema.install(database)
+        database = cluster.new_database(WHOLE)
         directory = pathlib.Path(tempfile.mkdtemp(prefix="pawl-docs-", dir="/tmp"))
         directory.chmod(0o755)  # a server that is started as root runs as another user
         sessions[page] = session.Session(directory, installed, database.env())

@@ -2,7 +2,8 @@
 
 cluster       one server for the session, without fsync: no test may crash it
 db            a fresh database in it, with the schema (or `module_db`: one per module)
-own_cluster   a server of this test's own with full durability: it may be killed
+template      what `db` is made from: a module may have all partitions (WHOLE)
+base_cluster  copies of it are servers of a test's own
 pawl          runs the built program against `db`
 worker        starts `pawl work` against `db`
 """
@@ -10,9 +11,9 @@ worker        starts `pawl work` against `db`
 import signal
 
 import pytest
-from harness import schema
 from harness.api import Api
-from harness.cluster import TEMPLATE, Cluster
+from harness.base import Base
+from harness.cluster import TEMPLATE
 from harness.program import Worker, run_pawl
 
 TEST_DEADLINE_S = 120
@@ -46,15 +47,7 @@ def test_deadline(request):
 
 @pytest.fixture(scope="session")
 def base_cluster():
-    """Initialised once, stopped, with the schema in its template database; copied."""
-    base = Cluster(durable=False)
-    base.initdb()
-    base.start()
-    template = base.new_database(template="template0", name=TEMPLATE)
-    schema.install(template)
-    base.stop()
-    yield base
-    base.remove()
+    return Base()
 
 
 @pytest.fixture(scope="session")
@@ -64,24 +57,22 @@ def cluster(base_cluster):
     shared.remove()
 
 
-@pytest.fixture
-def own_cluster(base_cluster):
-    private = base_cluster.copy(durable=True).start()
-    yield private
-    private.remove()
+@pytest.fixture(scope="module")
+def template():
+    return TEMPLATE
 
 
 @pytest.fixture
-def db(cluster):
-    database = cluster.new_database()
+def db(cluster, template):
+    database = cluster.new_database(template)
     yield database
     database.drop()
 
 
 @pytest.fixture(scope="module")
-def module_db(cluster):
+def module_db(cluster, template):
     """For modules of many small tests that do not see each other's jobs."""
-    database = cluster.new_database()
+    database = cluster.new_database(template)
     yield database
     database.drop()
 

@@ -14,7 +14,7 @@ import threading
 
 import psycopg
 import pytest
-from harness.cluster import Cluster
+from harness.cluster import WHOLE, Cluster
 from harness.fleet import seeded
 from harness.paths import BUILD, PG_BIN
 from harness.program import environment, program, run_pawl
@@ -55,7 +55,7 @@ def count_days(text):
 @pytest.fixture(scope="module")
 def whole(cluster):
     """What an undisturbed migration makes."""
-    database = cluster.new_database()
+    database = cluster.new_database(WHOLE)
     text = dump(database), database.execute(VERSIONS)
     database.drop()
     return text

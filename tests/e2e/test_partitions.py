@@ -10,7 +10,7 @@ import threading
 import psycopg
 import pytest
 from harness.api import Api, sqlstate
-from harness.cluster import GIGABYTE
+from harness.cluster import GIGABYTE, WHOLE
 
 MILLION = 10**6
 SIZE = 10 * MILLION  # ids of a partition
@@ -27,11 +27,16 @@ def partitions(db, parent):
     return sorted(int(name.rpartition("_p")[2]) for (name,) in rows)
 
 
+@pytest.fixture(scope="module")
+def template():
+    return WHOLE
+
+
 @pytest.fixture
 def big_db(base_cluster):
     """A server of its own that does not keep much of what it writes."""
     server = base_cluster.copy(durable=False, settings=QUICK, size=8 * GIGABYTE).start()
-    yield server.new_database()
+    yield server.new_database(WHOLE)
     server.remove()
 
 

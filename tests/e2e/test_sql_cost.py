@@ -7,6 +7,7 @@ made with cold statistics and with fresh ones.
 
 import pytest
 from harness.api import Api
+from harness.cluster import WHOLE
 from harness.paths import REPO
 
 PER_CALL = 10  # jobs that a call is about
@@ -29,7 +30,7 @@ SELECT pawl.worker_start('w', interval '1 hour');
 def crowd(base_cluster):
     """50,000 succeeded, 20,000 failed, 130,000 ready, 20,000 scheduled; no statistics."""
     server = base_cluster.copy(durable=False, settings={"autovacuum": "off"}).start()
-    with server.new_database().connect() as connection:
+    with server.new_database(WHOLE).connect() as connection:
         connection.execute("SET client_min_messages = error")
         connection.execute(FILL)
         api = Api(connection)

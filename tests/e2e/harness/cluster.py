@@ -1,8 +1,8 @@
 """A real PostgreSQL in a directory of its own, reachable by a unix socket only.
 
-initdb and the schema cost seconds, so they are made once per session (`Base`) and
-copied.  The server is our child, not pg_ctl's: we know its pid, can kill it as a power
-cut would, and it ends with us when the test process is killed.
+initdb and the schema cost seconds, so they are made once a build (base.py) and copied.
+The server is our child, not pg_ctl's: we know its pid, can kill it as a power cut would,
+and it ends with us when the test process is killed.
 """
 
 import os
@@ -33,7 +33,8 @@ SETTINGS = {
     "autovacuum_naptime": "10s",
 }
 VOLATILE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-TEMPLATE = "pawl_template"
+TEMPLATE = "pawl_template"  # the schema, with few partitions
+WHOLE = "pawl_whole"  # the schema as `pawl migrate up` leaves it
 MEMORY = Path("/dev/shm")
 GIGABYTE = 1 << 30
 
@@ -41,7 +42,7 @@ GIGABYTE = 1 << 30
 def scratch(durable, size):
     """Where clusters lie: in memory when nothing may crash them, else on a disk.
 
-    A schema has some 1,800 files; a database of it is made in 35 ms in memory, and in
+    A schema has hundreds of files; a database of it is made in 35 ms in memory, and in
     more than a second on ext4.
     """
     if not durable and os.access(MEMORY, os.W_OK):
@@ -152,13 +153,6 @@ class Cluster:
         self.stop_immediate()
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def copy(self, durable=True, settings=None, size=4 * GIGABYTE):
-        """A new cluster, not started, with a copy of this one's (stopped) data."""
-        assert self.process is None, "only a stopped cluster can be copied"
-        other = Cluster(durable, settings, size)
-        subprocess.run(["cp", "-a", self.data, other.data], check=True)
-        return other
-
     # -- databases ----------------------------------------------------------
 
     def conninfo(self, database, user="postgres", **options):
@@ -170,7 +164,8 @@ class Cluster:
         return Database(self, name)
 
     def new_database(self, template=TEMPLATE, name=None):
-        """A fresh database; by default with the schema in place."""
+        """A fresh database; by default with the schema in place (template=WHOLE: with
+        all the partitions that it begins with)."""
         if name is None:
             self._next_database += 1
             name = f"t{self._next_database}"
