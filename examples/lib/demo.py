@@ -28,7 +28,7 @@ VARIABLES = {"host": "PGHOST", "port": "PGPORT", "dbname": "PGDATABASE",
              "user": "PGUSER"}
 CONFLICTS = {"deadlocks": "deadlock detected", "lock_timeouts": "due to lock timeout"}
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-POLL_S = 0.02  # between two looks at a condition
+POLL_S = 0.02  # between two looks at a condition; longer after a look that took long
 START_S = 120  # initdb and the schema, on a slow disk
 STOP_S = 30    # a drain, and a checkpoint
 
@@ -38,15 +38,20 @@ class Failure(Exception):
 
 
 def wait_until(condition, seconds, what):
-    """Call condition until it answers something true, and answer that."""
+    """Call condition until it answers something true, and answer that.
+
+    The pauses are three times as long as the looks: the machine is the workers'.
+    """
     end = time.monotonic() + seconds
     while True:
+        began = time.monotonic()
         answer = condition()
         if answer:
             return answer
-        if time.monotonic() > end:
+        now = time.monotonic()
+        if now > end:
             raise Failure(f"waited {seconds} s for {what}")
-        time.sleep(POLL_S)
+        time.sleep(max(POLL_S, 3 * (now - began)))
 
 
 def program():
