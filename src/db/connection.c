@@ -318,6 +318,18 @@ db_server_version(const db *conn)
 	return conn->pg != NULL ? PQserverVersion(conn->pg) : 0;
 }
 
+bool
+db_is_pooled(const db *conn)
+{
+	return conn->blocker.pooled;
+}
+
+uint64_t
+db_heard(const db *conn)
+{
+	return conn->heard;
+}
+
 void
 connection_drain(db *conn)
 {
@@ -326,6 +338,7 @@ connection_drain(db *conn)
 	while ((notify = PQnotifies(conn->pg)) != NULL)
 	{
 		conn->notified = true;
+		conn->heard++;
 		PQfreemem(notify);
 	}
 }

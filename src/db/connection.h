@@ -13,12 +13,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/limits.h"
 #include "db/blocker.h"
 #include "db/db.h"
 #include "db/doubt.h"
 
-/* Channels of one connection: the doorbell and the cancel bell; room for as many. */
-#define CHANNELS_MAX 4
+/* Channels of one connection: the doorbells of its queues, or the cancel bell. */
+#define CHANNELS_MAX LIMIT_QUEUES
 
 typedef enum db_state
 {
@@ -44,7 +45,8 @@ struct db
 
 	char *channels[CHANNELS_MAX]; /* LISTENed to at each opening */
 	int channel_count;
-	bool notified; /* a notification came that db_wait has not told yet */
+	bool notified;  /* a notification came that db_wait has not told yet */
+	uint64_t heard; /* how many have come in all */
 };
 
 /*

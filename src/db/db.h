@@ -149,6 +149,15 @@ void db_result_cleanup(db_result **result);
 /* LISTEN on a channel: an accelerator; lost with the connection, renewed at reopening. */
 PAWL_CHECK pawl_status db_listen(db *conn, const char *channel, pawl_error *error);
 
+/* How many notifications have come so far, over all openings. */
+uint64_t db_heard(const db *conn);
+
+/*
+ * Is it another session than libpq was told?  Then a pooler is between, and no
+ * notification need ever come.  Known after the first transaction.
+ */
+bool db_is_pooled(const db *conn);
+
 /*
  * Wait until a notification comes (ret_notified true), wake_fd becomes readable, or
  * deadline_ms.  wake_fd may be -1.  A lost connection ends the wait with OK: the next

@@ -19,15 +19,19 @@
 /* PostgreSQL's NAMEDATALEN - 1. */
 #define CHANNEL_LENGTH_MAX 63
 
+/* To the n channels from the first on, in one transaction. */
 static pawl_status
-listen_to(db *conn, const char *channel, pawl_error *error)
+listen_to(db *conn, int first, int n, pawl_error *error)
 {
 	char sql[sizeof("LISTEN \"\"") + CHANNEL_LENGTH_MAX];
-	pawl_status status;
+	pawl_status status = PAWL_OK;
 
-	snprintf(sql, sizeof(sql), "LISTEN \"%s\"", channel);
 	txn_start(conn, &DB_LIMITS_DEFAULT);
-	status = txn_exec(conn, sql, NULL, NULL, error);
+	for (int i = first; i < first + n && status == PAWL_OK; i++)
+	{
+		snprintf(sql, sizeof(sql), "LISTEN \"%s\"", conn->channels[i]);
+		status = txn_exec(conn, sql, NULL, NULL, error);
+	}
 	if (status == PAWL_OK)
 		status = txn_commit(conn, clock_ms(), error);
 	return status;
@@ -36,28 +40,24 @@ listen_to(db *conn, const char *channel, pawl_error *error)
 pawl_status
 listen_renew(db *conn, pawl_error *error)
 {
-	for (int i = 0; i < conn->channel_count; i++)
-	{
-		pawl_status status = listen_to(conn, conn->channels[i], error);
+	pawl_status status = PAWL_OK;
 
-		if (status != PAWL_OK)
-		{
-			db_close(conn); /* without its ears it is not what was asked for */
-			return status;
-		}
-	}
-	return PAWL_OK;
+	if (conn->channel_count > 0)
+		status = listen_to(conn, 0, conn->channel_count, error);
+	if (status != PAWL_OK)
+		db_close(conn); /* without its ears it is not what was asked for */
+	return status;
 }
 
-static bool
-knows_channel(const db *conn, const char *channel)
+/* Its index; channel_count when it is not known yet. */
+static int
+find_channel(const db *conn, const char *channel)
 {
-	for (int i = 0; i < conn->channel_count; i++)
-	{
-		if (strcmp(conn->channels[i], channel) == 0)
-			return true;
-	}
-	return false;
+	int i = 0;
+
+	while (i < conn->channel_count && strcmp(conn->channels[i], channel) != 0)
+		i++;
+	return i;
 }
 
 pawl_status
@@ -68,7 +68,7 @@ db_listen(db *conn, const char *channel, pawl_error *error)
 
 	ASSERT_OWNER(conn);
 	assert(strlen(channel) <= CHANNEL_LENGTH_MAX && strchr(channel, '"') == NULL);
-	if (!knows_channel(conn, channel))
+	if (find_channel(conn, channel) == conn->channel_count)
 	{
 		char *copy = strdup(channel);
 
@@ -79,7 +79,7 @@ db_listen(db *conn, const char *channel, pawl_error *error)
 	}
 	status = connection_ready(conn, CLOCK_NEVER, error);
 	if (status == PAWL_OK && was_open)
-		status = listen_to(conn, channel, error);
+		status = listen_to(conn, find_channel(conn, channel), 1, error);
 	return status;
 }
 

@@ -11,24 +11,33 @@
 #include "base/error.h"
 #include "worker/wait.h"
 
+static void
+close_events(board *b)
+{
+	const int fds[] = {b->claim_fd, b->keep_fd, b->bell_fd};
+
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+}
+
 pawl_status
 board_init(board *b, pawl_error *error)
 {
 	memset(b, 0, sizeof(*b));
-	b->bell_fd = wait_event_new();
+	b->claim_fd = wait_event_new();
 	b->keep_fd = wait_event_new();
-	if (b->bell_fd < 0 || b->keep_fd < 0)
+	b->bell_fd = wait_event_new();
+	if (b->claim_fd < 0 || b->keep_fd < 0 || b->bell_fd < 0)
 	{
 		pawl_status status = error_set(error, PAWL_ERR_SYSTEM,
 		                               "could not create eventfd: %s", strerror(errno));
 
-		if (b->bell_fd >= 0)
-			close(b->bell_fd);
+		close_events(b);
 		return status;
 	}
 	pthread_mutex_init(&b->mutex, NULL);
 	wait_cond_init(&b->work_cond);
-	wait_cond_init(&b->claim_cond);
 	wait_cond_init(&b->settle_cond);
 	wait_cond_init(&b->steward_cond);
 	return PAWL_OK;
@@ -45,10 +54,8 @@ board_destroy(board *b)
 		board_drop_locked(b, w);
 		work_free(w);
 	}
-	close(b->bell_fd);
-	close(b->keep_fd);
+	close_events(b);
 	pthread_cond_destroy(&b->work_cond);
-	pthread_cond_destroy(&b->claim_cond);
 	pthread_cond_destroy(&b->settle_cond);
 	pthread_cond_destroy(&b->steward_cond);
 	pthread_mutex_destroy(&b->mutex);
@@ -79,7 +86,7 @@ board_wake_claimer_locked(board *b)
 	if (b->claimer_waits && claimer_may_go(b))
 	{
 		b->claimer_waits = false;
-		pthread_cond_signal(&b->claim_cond);
+		wait_event_ring(b->claim_fd);
 	}
 }
 
@@ -101,19 +108,21 @@ board_look(board *b, board_view *ret_view)
 	*ret_view = b->v;
 }
 
-void
-board_claim_wait(board *b, const board_wake *wake, int64_t deadline_ms,
-                 board_view *ret_view)
+bool
+board_claim_waits(board *b, const board_wake *wake)
 {
 	auto_lock(&b->mutex);
 	b->wake = *wake;
-	if (!claimer_may_go(b))
-	{
-		b->claimer_waits = true;
-		wait_cond(&b->claim_cond, &b->mutex, deadline_ms);
-		b->claimer_waits = false;
-	}
-	*ret_view = b->v;
+	b->claimer_waits = !claimer_may_go(b);
+	return b->claimer_waits;
+}
+
+void
+board_claim_goes(board *b)
+{
+	auto_lock(&b->mutex);
+	b->claimer_waits = false;
+	wait_event_drain(b->claim_fd);
 }
 
 /* ------------------------------------------------------------ ends --------------- */
@@ -143,8 +152,8 @@ board_advance(board *b, board_phase phase)
 	assert(phase < BOARD_EXECUTORS_END || b->v.running == 0);
 	b->v.phase = phase;
 	give_back_pending(b);
+	board_wake_claimer_locked(b);
 	pthread_cond_broadcast(&b->work_cond);
-	pthread_cond_broadcast(&b->claim_cond);
 	pthread_cond_broadcast(&b->settle_cond);
 	pthread_cond_broadcast(&b->steward_cond);
 	wait_event_ring(b->keep_fd);

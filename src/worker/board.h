@@ -12,11 +12,13 @@
  *
  * Who waits, and for what:
  *	executors	work_cond		a pending work, or their end
- *	claimer		claim_cond		room, or an empty board (board_claim_wait)
+ *	claimer		claim_fd		room, or an empty board (board_claim_waits)
  *	settler		settle_cond		a result, or its end
  *	steward		steward_cond	the next tick, or its end
- *	keeper		keep_fd			(an eventfd, because it also waits for its connection)
- *	supervisor	bell_fd			(likewise, because it also waits for a stop)
+ *	keeper		keep_fd
+ *	supervisor	bell_fd
+ *
+ * An fd is an eventfd, for those who also wait for a connection, or for a stop.
  *
  * A lease begins with board_begin_lease, which starts an epoch; what is held belongs to
  * the epoch that it was claimed in and is dropped when that ends.
@@ -71,11 +73,11 @@ typedef struct board
 {
 	pthread_mutex_t mutex;
 	pthread_cond_t work_cond;
-	pthread_cond_t claim_cond;
 	pthread_cond_t settle_cond;
 	pthread_cond_t steward_cond;
-	int bell_fd;
+	int claim_fd;
 	int keep_fd;
+	int bell_fd;
 
 	board_view v;
 	work_list pending;
@@ -136,8 +138,13 @@ size_t board_give_back(board *b, size_t n);
 /* ------------------------------------------------------------ claims (board.c) ---- */
 
 void board_look(board *b, board_view *ret_view);
-void board_claim_wait(board *b, const board_wake *wake, int64_t deadline_ms,
-                      board_view *ret_view);
+
+/*
+ * Claimer: from now on claim_fd is rung when it may go.  False: it may go already.
+ * board_claim_goes ends that, however the wait ended.
+ */
+bool board_claim_waits(board *b, const board_wake *wake);
+void board_claim_goes(board *b);
 
 /* ------------------------------------------------------------ lease (board_lease.c) */
 

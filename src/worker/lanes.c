@@ -142,6 +142,12 @@ lanes_end(lanes *l, const queue_call *call, bool full)
 		mark_end(l->mark, &l->seen, full);
 }
 
+uint64_t
+lanes_oldest(const lanes *l)
+{
+	return l->told ? l->seen.xmin : 0;
+}
+
 bool
 lanes_unfinished(const lanes *l)
 {

@@ -30,6 +30,9 @@ void lanes_begin(lanes *l, claim_args *args);
 void lanes_tell(lanes *l, const claim_job *row);
 void lanes_end(lanes *l, const queue_call *call, bool full);
 
+/* What had not ended in the snapshot of the last claim, from this xid on; 0: unknown. */
+uint64_t lanes_oldest(const lanes *l);
+
 /* Is there a part behind the marks that the next claim has to look at? */
 bool lanes_unfinished(const lanes *l);
 

@@ -24,12 +24,12 @@ rate_note(rate *r, uint64_t started, int64_t now_ms)
 	assert(r->n <= RATE_SAMPLES);
 }
 
-size_t
-rate_ahead(const rate *r, uint64_t started, int64_t now_ms)
+/* How many were started within *ret_span_ms, at least a window. */
+static uint64_t
+lately(const rate *r, uint64_t started, int64_t now_ms, int64_t *ret_span_ms)
 {
 	int64_t span_ms = RATE_WINDOW_MS;
 	uint64_t since = started;
-	uint64_t ahead;
 
 	/* the newest sample that is a whole window old, or the oldest of all */
 	for (size_t i = 0; i < r->n; i++)
@@ -44,8 +44,27 @@ rate_ahead(const rate *r, uint64_t started, int64_t now_ms)
 	if (span_ms < RATE_WINDOW_MS)
 		span_ms = RATE_WINDOW_MS;
 	assert(started >= since);
-	ahead = (started - since) * RATE_AHEAD_MS / (uint64_t) span_ms;
+	*ret_span_ms = span_ms;
+	return started - since;
+}
+
+size_t
+rate_ahead(const rate *r, uint64_t started, int64_t now_ms)
+{
+	int64_t span_ms;
+	uint64_t n = lately(r, started, now_ms, &span_ms);
+	uint64_t ahead = n * RATE_AHEAD_MS / (uint64_t) span_ms;
+
 	return ahead < RATE_AHEAD_MAX ? (size_t) ahead : RATE_AHEAD_MAX;
+}
+
+size_t
+rate_per_s(const rate *r, uint64_t started, int64_t now_ms)
+{
+	int64_t span_ms;
+	uint64_t n = lately(r, started, now_ms, &span_ms);
+
+	return (size_t) (n * 1000 / (uint64_t) span_ms);
 }
 
 size_t

@@ -39,6 +39,9 @@ void rate_note(rate *r, uint64_t started, int64_t now_ms);
 /* How many may be held unstarted, besides one for each idle executor. */
 size_t rate_ahead(const rate *r, uint64_t started, int64_t now_ms);
 
+/* How many are started in a second. */
+size_t rate_per_s(const rate *r, uint64_t started, int64_t now_ms);
+
 /* How many to claim; 0: enough are there.  At most max. */
 size_t rate_want(size_t ahead, size_t idle, size_t pending, size_t max);
 

@@ -92,6 +92,31 @@ is_readable(int fd)
 	return poll(&poll_fd, 1, 0) == 1;
 }
 
+/* What wakes a claimer that waits: the end of its lease, an empty board, a drain. */
+static void
+test_claimer_is_woken(void **state)
+{
+	board *b = new_board();
+	board_wake empty = {.on_empty = true};
+	board_wake unleased = {.unleased = true};
+
+	(void) state;
+	assert_false(board_claim_waits(b, &empty)); /* nothing is held */
+	hand_over(b, 1, 1, 1);
+	assert_true(board_claim_waits(b, &empty));
+	assert_false(is_readable(b->claim_fd));
+	assert_true(board_lose_lease(b, 1));
+	assert_true(is_readable(b->claim_fd));
+	board_claim_goes(b);
+	assert_false(is_readable(b->claim_fd));
+	assert_true(board_claim_waits(b, &unleased));
+	board_advance(b, BOARD_DRAINING);
+	assert_true(is_readable(b->claim_fd));
+	board_claim_goes(b);
+	assert_false(board_claim_waits(b, &unleased));
+	free_board(b);
+}
+
 /* From the claim to the settle, with the counts at each station. */
 static void
 test_whole_way(void **state)
@@ -358,6 +383,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_claimer_is_woken),
 		cmocka_unit_test(test_whole_way),
 		cmocka_unit_test(test_lease_lost),
 		cmocka_unit_test(test_nothing_starts_after_the_end_of_the_lease),

@@ -1,0 +1,94 @@
+/*
+ * claimer.h - inside of the claimer: for its files alone
+ *
+ *	claimer.c			its thread, and which step is next
+ *	claimer_lease.c		leases, claims without an answer, suspects
+ *	claimer_claim.c		claims
+ *	claimer_sleep.c		the doorbell, and waiting
+ *
+ * One thread owns all of it, the connection "claim" among it.
+ */
+#ifndef PAWL_WORKER_CLAIMER_H
+#define PAWL_WORKER_CLAIMER_H
+
+#include "queue/call.h"
+#include "worker/bell.h"
+#include "worker/lanes.h"
+#include "worker/outage.h"
+#include "worker/rate.h"
+
+/* Nothing is known yet of what a claim leaves behind: a short pause. */
+#define SHORT_PAUSE_MS 50
+
+typedef enum claim_step
+{
+	STEP_WAIT,
+	STEP_LEASE,   /* begin one */
+	STEP_FLOORS,  /* read them */
+	STEP_UNKNOWN, /* look for claims that are not on the board */
+	STEP_ASK,     /* is a suspect waiting? */
+	STEP_SUSPECT, /* claim it */
+	STEP_SWEEP,   /* look behind the marks, or raise a floor */
+	STEP_SLEEP,   /* set the flag of the doorbell */
+	STEP_WAKE,    /* clear it */
+	STEP_CLAIM,
+	STEP_GIVE_BACK, /* more is pending than this worker starts in time */
+	STEP_DONE       /* once: nothing is left */
+} claim_step;
+
+typedef struct claimer
+{
+	pawl_worker *worker;
+	board *board;
+	db *db;
+	outage outage;
+	lanes *lanes;
+	rate rate;
+	bell bell;
+	bool listening;  /* to the bells of its queues */
+	board_view view; /* as of the last look */
+	int64_t now_ms;
+	int64_t retry_ms; /* after a failure: nothing before this */
+
+	unsigned epoch;
+	int64_t unknown_ms; /* when to look for unknown claims */
+
+	bool ran_short;  /* the last claim left executors without work */
+	int64_t gap_ms;  /* then: not before this, unless it rings or a poll is due */
+	int64_t poll_ms; /* then: at the latest */
+	uint64_t seen;   /* finished at that time */
+	bool held_then;  /* something was held at that time */
+	bool clear;      /* once: nothing was found while nothing was held */
+	bool anew;       /* once: the next claim looks from the floors, to be sure */
+
+	int64_t ask_ms;      /* when to ask for suspects again */
+	int64_t patience_ms; /* a suspect waits; pause for it from then on; 0: none waits */
+	bool suspect_before; /* the last claim was for a suspect */
+	int64_t pause_ms;    /* then: until when another may follow it */
+
+	/* of the step that was decided */
+	size_t n;
+	board_wake wake;
+	int64_t wait_ms;
+} claimer;
+
+queue_call claimer_call(const claimer *self);
+
+/* Jobs that this worker starts in a second. */
+size_t claimer_per_s(const claimer *self);
+
+/* After a failure: what becomes of it. */
+void claimer_failed(claimer *self, pawl_status status, const pawl_error *error);
+
+void claimer_begin_lease(claimer *self);
+void claimer_look_for_unknown(claimer *self);
+void claimer_ask_for_suspects(claimer *self);
+
+void claimer_claim_suspect(claimer *self);
+void claimer_claim_many(claimer *self);
+
+void claimer_sleep(claimer *self); /* set the flag */
+void claimer_wake(claimer *self);
+void claimer_wait(claimer *self);
+
+#endif
