@@ -18,6 +18,7 @@
 /* Whom a signal tells; set before the handlers are. */
 static pawl_worker *volatile told_worker;
 static volatile int told_fd = -1;
+static volatile sig_atomic_t last_number;
 
 static void
 handle_stop(int number)
@@ -25,7 +26,7 @@ handle_stop(int number)
 	int saved = errno;
 	uint64_t one = 1;
 
-	(void) number;
+	last_number = number;
 	if (told_worker != NULL)
 		pawl_worker_stop(told_worker);
 	if (told_fd >= 0)
@@ -77,6 +78,12 @@ signals_taken(int fd)
 	ssize_t n = read(fd, &count, sizeof(count));
 
 	(void) n; /* nothing to read is as good */
+}
+
+int
+signals_last(void)
+{
+	return last_number;
 }
 
 void

@@ -17,6 +17,9 @@ PAWL_CHECK pawl_status signals_to_worker(pawl_worker *worker, pawl_error *error)
 PAWL_CHECK pawl_status signals_to_fd(int *ret_fd, pawl_error *error);
 void signals_taken(int fd);
 
+/* Which one came last; 0: none. */
+int signals_last(void);
+
 /* Back to the defaults, before what they point to goes. */
 void signals_default(void);
 

@@ -12,7 +12,8 @@ from harness.program import run_pawl
 
 COMMANDS = [
     "up", "migrate up", "migrate status", "migrate sql", "work", "push", "job list",
-    "job show", "job logs", "job wait", "job cancel", "job retry", "version", "help",
+    "job show", "job logs", "job wait", "job cancel", "job retry", "bench", "version",
+    "help",
 ]
 
 
@@ -64,6 +65,7 @@ def call(*args, **options):
         (["work", "-H", "k=true", "--lease", "1ms"], "the lease must be between 100ms and 24h"),
         (["work", "-H", "k='true", "--check-config"], ""),
         (["work", "-c", "/nonexistent"], 'could not open file "/nonexistent"'),
+        (["bench", "-n", "0"], 'option "-n" needs a whole number from 1 to 1000000, not "0"'),
         (["migrate", "up", "--to", "0"], 'option "--to" needs a whole number from 1'),
     ],
 )
