@@ -32,7 +32,7 @@ GRANT EXECUTE ON FUNCTION pawl.push, pawl.push_many(jsonb),
 	pawl.suspects_waiting, pawl.floors, pawl.sweep, pawl.raise_floor,
 	pawl.complete, pawl.complete_many, pawl.fail, pawl.fail_many,
 	pawl.snooze, pawl.snooze_many, pawl.release, pawl.release_many, pawl.fence, pawl.log,
-	pawl.log_many, pawl.upkeep_take, pawl.recover, pawl.promote, pawl.extend_partitions,
+	pawl.log_many, pawl.upkeep_look, pawl.recover, pawl.promote, pawl.extend_partitions,
 	pawl.retain,
 	pawl.silent_wait_found, pawl.silent_wait_ended
 	TO pawl_worker;

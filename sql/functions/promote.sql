@@ -1,11 +1,12 @@
 -- promote: move jobs that have become due from scheduled to ready, in the order of due
 --
--- Parameters: n: at most so many, 1 to 10000.
+-- Parameters: n: at most so many, 1 to 10000; since: those that were due before are left
+-- alone (NULL: none): see first_due.
 -- Returns: how many were moved; call again while it is n.
 -- Errors: 22023.
 -- Locks: rows of scheduled, SKIP LOCKED.
 -- Index: scheduled_due; the settings pin it.
-CREATE OR REPLACE FUNCTION pawl.promote(n int DEFAULT 1000)
+CREATE OR REPLACE FUNCTION pawl.promote(n int DEFAULT 1000, since timestamptz DEFAULT NULL)
 RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pawl, pg_temp
@@ -28,6 +29,7 @@ BEGIN
 		WHERE s.ctid = ANY (ARRAY(
 			SELECT c.ctid FROM pawl.scheduled c
 			WHERE c.shard = 0 AND c.due <= statement_timestamp()
+				AND c.due >= coalesce(since, '-infinity')
 			ORDER BY c.due LIMIT n
 			FOR UPDATE SKIP LOCKED))
 		RETURNING s.*

@@ -3,21 +3,83 @@
  */
 #include "queue/upkeep.h"
 
+#include <assert.h>
 #include <stdio.h>
 
-pawl_status
-upkeep_take(const queue_call *call, const char *worker, const char *duty,
-            int64_t duty_ms, bool *ret_taken, pawl_error *error)
-{
-	auto_params *params = db_params_new();
+#include "base/error.h"
 
+static const char *const names[] = {"recover", "promote", "partitions", "watch",
+                                    "retain"};
+static_assert(sizeof(names) / sizeof(names[0]) == UPKEEP_DUTIES, "a name for each");
+
+/* A time of ours; 0 is none. */
+static void
+param_time(db_params *params, int64_t time_us)
+{
+	if (time_us == 0)
+		db_param_null(params);
+	else
+		db_param_int(params, time_us);
+}
+
+#define TIME(n) "to_timestamp(0) + $" #n "::bigint * interval '1 microsecond'"
+
+/* What is to be done stands in the first columns, in the order of the duties. */
+static void
+read_seen(const db_result *result, upkeep_seen *ret_seen)
+{
+	int column = UPKEEP_DUTIES;
+
+	*ret_seen = (upkeep_seen){.next_ms = -1};
+	for (int i = 0; i < UPKEEP_DUTIES; i++)
+		ret_seen->todo[i] = db_bool(result, 0, i);
+	ret_seen->suspects = db_bool(result, 0, column++);
+	if (!db_is_null(result, 0, column))
+		ret_seen->at_us = db_int(result, 0, column);
+	if (!db_is_null(result, 0, ++column))
+		ret_seen->due_us = db_int(result, 0, column);
+	if (!db_is_null(result, 0, ++column))
+	{
+		int64_t next_ms = db_int(result, 0, column);
+
+		ret_seen->next_ms = next_ms > 0 ? next_ms : 0;
+	}
+}
+
+pawl_status
+upkeep_look(const queue_call *call, const char *worker,
+            const bool wanted[UPKEEP_DUTIES], int64_t duty_ms, int64_t since_us,
+            upkeep_seen *ret_seen, pawl_error *error)
+{
+	/* a due time is rounded down: what lies on it is behind no mark */
+	static const char sql[] =
+		"SELECT 'recover' = ANY (todo), 'promote' = ANY (todo),"
+		" 'partitions' = ANY (todo), 'watch' = ANY (todo), 'retain' = ANY (todo),"
+		" suspects, (extract(epoch FROM looked_at) * 1000000)::bigint,"
+		" (extract(epoch FROM due) * 1000000)::bigint - 1,"
+		" ceil(extract(epoch FROM next_due - clock_timestamp()) * 1000)::bigint"
+		" FROM pawl.upkeep_look($1::uuid, $2::text[],"
+		" make_interval(secs => $3::float8 / 1000), " TIME(4) ")";
+	auto_params *params = db_params_new();
+	auto_result *result = NULL;
+	const char *duties[UPKEEP_DUTIES];
+	size_t n = 0;
+	pawl_status status;
+
+	for (int i = 0; i < UPKEEP_DUTIES; i++)
+		if (wanted[i])
+			duties[n++] = names[i];
 	db_param_text(params, worker);
-	db_param_text(params, duty);
+	call_param_texts(params, duties, n);
 	db_param_int(params, duty_ms);
-	return call_run_bool(call,
-	                     "SELECT pawl.upkeep_take($1::uuid, $2::text,"
-	                     " make_interval(secs => $3::float8 / 1000))",
-	                     params, ret_taken, error);
+	param_time(params, since_us);
+	status = call_run(call, sql, params, &result, error);
+	if (status != PAWL_OK)
+		return status;
+	if (db_rows(result) != 1)
+		return error_set(error, PAWL_ERR_DATABASE, "unexpected answer of upkeep_look");
+	read_seen(result, ret_seen);
+	return PAWL_OK;
 }
 
 pawl_status
@@ -30,12 +92,15 @@ upkeep_recover(const queue_call *call, int64_t *ret_n, pawl_error *error)
 }
 
 pawl_status
-upkeep_promote(const queue_call *call, int64_t *ret_n, pawl_error *error)
+upkeep_promote(const queue_call *call, int64_t since_us, int64_t *ret_n,
+               pawl_error *error)
 {
 	auto_params *params = db_params_new();
 
 	db_param_int(params, UPKEEP_CHUNK);
-	return call_run_int(call, "SELECT pawl.promote($1::int)", params, ret_n, error);
+	param_time(params, since_us);
+	return call_run_int(call, "SELECT pawl.promote($1::int, " TIME(2) ")", params,
+	                    ret_n, error);
 }
 
 pawl_status

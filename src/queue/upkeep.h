@@ -1,5 +1,5 @@
 /*
- * upkeep.h - the fleet's duties, each held by one worker at a time
+ * upkeep.h - the fleet's duties: what is to be done, and doing it
  */
 #ifndef PAWL_QUEUE_UPKEEP_H
 #define PAWL_QUEUE_UPKEEP_H
@@ -8,21 +8,45 @@
 
 #define UPKEEP_CHUNK 1000 /* rows of one recover or promote: a bounded transaction */
 
+/* The fleet's duties, each held by one worker at a time through a lease row. */
+typedef enum upkeep_duty
+{
+	UPKEEP_RECOVER,
+	UPKEEP_PROMOTE,
+	UPKEEP_PARTITIONS,
+	UPKEEP_WATCH,
+	UPKEEP_RETAIN,
+	UPKEEP_DUTIES /* how many there are */
+} upkeep_duty;
+
+/* What a look has found; see sql/functions/upkeep_look.sql. */
+typedef struct upkeep_seen
+{
+	bool todo[UPKEEP_DUTIES]; /* this worker's, and there is something to do */
+	bool suspects;            /* one is ready for this worker */
+	int64_t at_us;            /* when promotion was looked for; 0: it is another's */
+	int64_t due_us;  /* of the first job to be promoted, no later; 0: unknown */
+	int64_t next_ms; /* until the next job is due; -1: unknown, or there is none */
+} upkeep_seen;
+
 /*
- * Take or keep a duty ("recover", "promote", "partitions", "watch", "retain") for
- * duty_ms.
+ * Take or keep the wanted duties for duty_ms, and see what is to be done for those that
+ * are the worker's.  Jobs that were due before since_us, and orphans, are looked for
+ * only when it is 0.
  */
-PAWL_CHECK pawl_status upkeep_take(const queue_call *call, const char *worker,
-                                   const char *duty, int64_t duty_ms, bool *ret_taken,
+PAWL_CHECK pawl_status upkeep_look(const queue_call *call, const char *worker,
+                                   const bool wanted[UPKEEP_DUTIES], int64_t duty_ms,
+                                   int64_t since_us, upkeep_seen *ret_seen,
                                    pawl_error *error);
 
 /* Move what lost workers were running: at most UPKEEP_CHUNK jobs; how many. */
 PAWL_CHECK pawl_status upkeep_recover(const queue_call *call, int64_t *ret_n,
                                       pawl_error *error);
 
-/* Move scheduled jobs that are due: at most UPKEEP_CHUNK jobs; how many. */
-PAWL_CHECK pawl_status upkeep_promote(const queue_call *call, int64_t *ret_n,
-                                      pawl_error *error);
+/* Move scheduled jobs that are due, not before since_us (0: all): at most UPKEEP_CHUNK
+ * jobs; how many. */
+PAWL_CHECK pawl_status upkeep_promote(const queue_call *call, int64_t since_us,
+                                      int64_t *ret_n, pawl_error *error);
 
 /* Attach partitions ahead of the ids in use; how many were made. */
 PAWL_CHECK pawl_status upkeep_extend_partitions(const queue_call *call, int64_t *ret_n,

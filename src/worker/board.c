@@ -77,7 +77,8 @@ static bool
 claimer_may_go(const board *b)
 {
 	return b->v.phase != BOARD_RUNNING || (!b->v.leased && !b->wake.unleased) ||
-	       (b->wake.on_empty && b->v.held == 0) || has_room(b);
+	       (b->wake.on_empty && b->v.held == 0) ||
+	       (b->wake.on_suspect && b->v.suspect_waits) || has_room(b);
 }
 
 void
@@ -205,4 +206,12 @@ board_ticked(board *b)
 {
 	auto_lock(&b->mutex);
 	b->v.ticks++;
+}
+
+void
+board_tell_suspects(board *b, bool waiting)
+{
+	auto_lock(&b->mutex);
+	b->v.suspect_waits = waiting;
+	board_wake_claimer_locked(b);
 }

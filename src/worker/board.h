@@ -49,6 +49,7 @@ typedef struct board_wake
 	uint64_t finished_from; /* but not before so many have finished */
 	bool on_empty;          /* nothing is held */
 	bool unleased;          /* it knows that there is no lease */
+	bool on_suspect;        /* a suspect waits */
 } board_wake;
 
 /* A view of the counts at one moment. */
@@ -66,7 +67,8 @@ typedef struct board_view
 	size_t suspects;  /* of those held */
 	uint64_t started; /* since the beginning */
 	uint64_t finished;
-	uint64_t ticks; /* of the steward */
+	uint64_t ticks;     /* of the steward */
+	bool suspect_waits; /* in the database, as of the last */
 } board_view;
 
 typedef struct board
@@ -175,6 +177,7 @@ bool board_is_done(board *b);
 bool board_is_quiet(board *b);                          /* nothing runs */
 bool board_steward_wait(board *b, int64_t deadline_ms); /* false: the end */
 void board_ticked(board *b);
+void board_tell_suspects(board *b, bool waiting);
 
 /* ------------------------------------------------------------ inside --------------- */
 

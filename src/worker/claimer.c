@@ -45,6 +45,7 @@ static claim_step
 wait_for(claimer *self, board_wake wake, int64_t until_ms)
 {
 	self->wake = wake;
+	self->wake.on_suspect = !self->view.suspect_waits;
 	self->wait_ms = earliest(until_ms, self->unknown_ms);
 	self->wait_ms = earliest(self->wait_ms, lanes_sweep_due(self->lanes));
 	return STEP_WAIT;
@@ -124,6 +125,15 @@ decide_suspect(claimer *self)
 	return STEP_DONE;
 }
 
+/* Is it time to ask for suspects?  The steward sees it when one waits. */
+static bool
+may_ask(const claimer *self, int64_t due_ms)
+{
+	if (due_ms < self->ask_ms)
+		return false;
+	return self->ask_ms == 0 || self->patience_ms != 0 || self->view.suspect_waits;
+}
+
 /* What can wait for a claim that somebody has rung for. */
 static claim_step
 decide_chore(claimer *self)
@@ -131,7 +141,7 @@ decide_chore(claimer *self)
 	bool hurry = self->now_ms >= bell_answer(&self->bell);
 	int64_t due_ms = self->now_ms - (hurry ? CHORE_PATIENCE_MS : 0);
 
-	if (due_ms >= self->ask_ms)
+	if (may_ask(self, due_ms))
 		return STEP_ASK;
 	if (self->clear && self->patience_ms == 0)
 		return STEP_DONE;

@@ -61,7 +61,7 @@ typedef struct claimer
 	bool clear;      /* once: nothing was found while nothing was held */
 	bool anew;       /* once: the next claim looks from the floors, to be sure */
 
-	int64_t ask_ms;      /* when to ask for suspects again */
+	int64_t ask_ms;      /* when to ask for suspects again; 0: now */
 	int64_t patience_ms; /* a suspect waits; pause for it from then on; 0: none waits */
 	bool suspect_before; /* the last claim was for a suspect */
 	int64_t pause_ms;    /* then: until when another may follow it */

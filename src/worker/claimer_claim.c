@@ -173,6 +173,7 @@ claimer_claim_many(claimer *self)
 	self->clear = is_clear(self, is_short && jobs == 0);
 
 	/* a worker that is about to idle asks at once */
-	if (is_short && jobs == 0 && self->view.held == 0 && self->view.finished > seen)
+	if (is_short && jobs == 0 && self->view.held == 0 &&
+	    (self->worker->once || self->view.finished > seen))
 		self->ask_ms = 0;
 }

@@ -2,9 +2,19 @@
  * steward.c - the fleet's duties: recover, promote, partitions, watch, retain
  *
  * The thread owns the connection "upkeep".  Each duty is held by one worker of the
- * fleet through a lease row; done by two it would be harmless.  What fails is tried at
- * the next tick.
+ * fleet through a lease row; done by two it would be harmless.  A tick is one look for
+ * all of them (queue/upkeep.h) and a call for each that has something to do.  The look
+ * tells also when the next job is due: the steward wakes then.
+ *
+ * Promotion looks from a mark: a second before the last look that found nothing more.
+ * A row appears behind it when its transaction committed later than that, or when it
+ * was locked; rows without a worker are rare as well.  Both are found when everything is
+ * looked at, which is in each tick while it costs next to nothing, and a twentieth of
+ * the time at most when it walks over what was deleted while somebody holds a snapshot.
+ *
+ * A duty that fails is tried again after a pause; the others go on.
  */
+#include <assert.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -18,11 +28,23 @@
 static const db_limits limits = {
 	.lock_timeout_ms = 1000, .statement_timeout_ms = 30000, .idle_timeout_ms = 10000};
 
-#define TICK_MS 1000 /* at most; a third of a short lease */
+/*
+ * A tick, at most; a third of a short lease.  Shorter than the first backoff (1.6 s),
+ * so that its end is known before it comes.  With a poll a second an idle worker runs
+ * less than two transactions in one.
+ */
+#define TICK_MS 1400
+#define TICK_GAP_MS 20 /* when jobs are due one after the other, */
+#define TICK_SHARE 10  /* and a part of the time */
+
+#define WHOLE_SHARE 20 /* for looks at everything */
+#define MARK_BEHIND_US (1000 * 1000)
+#define MARK_NONE 1 /* before every due time; 0 asks for a look at everything */
+
 #define PARTITIONS_MS (3600 * 1000)
 #define RETAIN_MS (3600 * 1000)
 #define RETAIN_BUSY_MS (60 * 1000) /* after a lock that could not be had */
-#define DUTY_TICKS 2               /* a duty is held so long without being renewed */
+#define DUTY_TICKS 3               /* a duty is held so long without being renewed */
 
 /* Until there is a lease; a worker that runs once waits for the first tick. */
 #define UNLEASED_MS 20
@@ -34,89 +56,119 @@ typedef struct steward
 	db *db;
 	outage outage;
 	board_view view;
-	int64_t tick_ms;       /* length of a tick */
-	int64_t partitions_ms; /* when they are due */
-	int64_t retain_ms;     /* when it is due */
-	int64_t retained;      /* jobs that it has taken away in this round */
-	bool failed;           /* in this tick */
-	int64_t pause_ms;      /* then: before the next */
+	int64_t tick_ms;                /* length of a tick */
+	int64_t from_ms[UPKEEP_DUTIES]; /* no duty before its time */
+	int64_t whole_ms;               /* when everything is looked at again */
+	int64_t since_us;               /* promotion's mark */
+	int64_t retained;               /* jobs that it has taken away in this round */
+
+	/* of this tick */
+	upkeep_seen seen;
+	int64_t due_ms; /* when the next job is due, if seen tells it */
+	bool failed;
+	bool again; /* there is more than a chunk */
+	int64_t began_ms;
+	int64_t pause_ms; /* after a look that failed */
 } steward;
 
-typedef pawl_status (*duty)(const queue_call *call, int64_t *ret_n, pawl_error *error);
+static queue_call
+steward_call(const steward *self)
+{
+	return (queue_call){.db = self->db, .limits = limits, .deadline_ms = CALL_ONCE};
+}
 
-static void
+static int64_t
+earliest(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static int64_t
+latest(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* What failed waits for a pause, and no duty but that one for its own. */
+static int64_t
 failed(steward *self, pawl_status status, const pawl_error *error)
 {
-	int64_t pause_ms = outage_failed(&self->outage, status, error);
-
 	self->failed = true;
-	self->pause_ms = pause_ms > self->tick_ms ? pause_ms : self->tick_ms;
+	return latest(outage_failed(&self->outage, status, error), self->tick_ms);
 }
 
 /* When the next tick is due. */
 static int64_t
 next_tick(const steward *self)
 {
+	int64_t now_ms = clock_ms();
+	int64_t gap_ms = latest(TICK_GAP_MS, (now_ms - self->began_ms) * TICK_SHARE);
+	int64_t tick_ms = random_jitter(self->tick_ms, 10);
+
 	if (!self->view.leased)
-		return clock_ms() + UNLEASED_MS;
-	return clock_ms() +
-	       random_jitter(self->failed ? self->pause_ms : self->tick_ms, 10);
+		return now_ms + UNLEASED_MS;
+	if (self->pause_ms > 0)
+		return now_ms + random_jitter(self->pause_ms, 10);
+	if (self->again)
+		return now_ms;
+	if (self->seen.next_ms >= 0)
+		tick_ms = earliest(tick_ms, latest(self->due_ms - now_ms, gap_ms));
+	return now_ms + tick_ms;
 }
 
-/* Is the duty ours? */
-static bool
-take_duty(steward *self, const queue_call *call, const char *name)
-{
-	bool taken = false;
-	pawl_error error;
-	pawl_status status;
+/* ------------------------------------------------------------ duties ------------- */
 
-	if (self->failed)
-		return false;
-	status = upkeep_take(call, self->view.worker, name, self->tick_ms * DUTY_TICKS,
-	                     &taken, &error);
-	if (status != PAWL_OK)
-		failed(self, status, &error);
-	return status == PAWL_OK && taken;
+static pawl_status
+recover(steward *self, const queue_call *call, pawl_error *error)
+{
+	int64_t n = 0;
+	pawl_status status = upkeep_recover(call, &n, error);
+
+	if (status != PAWL_OK || n == 0)
+		return status;
+	self->worker->counts.taken_over += n;
+	worker_notice(self->worker, PAWL_INFO,
+	              "upkeep: took over %" PRId64 " jobs of lost workers", n);
+	self->whole_ms = 0;
+	self->again = true; /* more may be there, and suspects are */
+	return PAWL_OK;
 }
 
-/* Do a duty if it is ours: chunk after chunk while they are full. */
-static int64_t
-do_duty(steward *self, const char *name, duty run)
+/* A chunk; what is left of a full one begins where this one began. */
+static pawl_status
+promote(steward *self, const queue_call *call, pawl_error *error)
 {
-	queue_call call = {.db = self->db, .limits = limits, .deadline_ms = CALL_ONCE};
-	int64_t total = 0;
-	int64_t n = UPKEEP_CHUNK;
-	pawl_error error;
-	pawl_status status = PAWL_OK;
+	int64_t since_us = self->seen.due_us != 0 ? self->seen.due_us : self->since_us;
+	int64_t n = 0;
+	pawl_status status = upkeep_promote(call, since_us, &n, error);
 
-	if (!take_duty(self, &call, name))
-		return 0;
-	while (status == PAWL_OK && n >= UPKEEP_CHUNK && self->view.phase == BOARD_RUNNING)
+	if (status == PAWL_OK && n >= UPKEEP_CHUNK)
 	{
-		status = run(&call, &n, &error);
-		if (status == PAWL_OK)
-			total += n;
-		board_look(self->board, &self->view);
+		self->since_us = since_us;
+		self->again = true;
 	}
-	if (status != PAWL_OK)
-		failed(self, status, &error);
-	return total;
+	else if (status == PAWL_OK && self->seen.at_us != 0)
+		self->since_us = self->seen.at_us - MARK_BEHIND_US;
+	return status;
+}
+
+static pawl_status
+extend_partitions(steward *self, const queue_call *call, pawl_error *error)
+{
+	int64_t n;
+	pawl_status status = upkeep_extend_partitions(call, &n, error);
+
+	if (status == PAWL_OK)
+		self->from_ms[UPKEEP_PARTITIONS] =
+			clock_ms() + random_jitter(PARTITIONS_MS, 10);
+	return status;
 }
 
 /* Also while the worker drains: its handlers may be what waits. */
-static void
-watch(steward *self)
+static pawl_status
+watch(steward *self, const queue_call *call, pawl_error *error)
 {
-	queue_call call = {.db = self->db, .limits = limits, .deadline_ms = CALL_ONCE};
-	pawl_error error;
-	pawl_status status;
-
-	if (!take_duty(self, &call, "watch"))
-		return;
-	status = watch_look(self->worker, &call, &error);
-	if (status != PAWL_OK)
-		failed(self, status, &error);
+	return watch_look(self->worker, call, error);
 }
 
 static void
@@ -133,63 +185,118 @@ report_step(steward *self, const upkeep_step *step)
 }
 
 /* One step a tick, so that no other duty waits for more than one. */
-static void
-retain(steward *self)
+static pawl_status
+retain(steward *self, const queue_call *call, pawl_error *error)
 {
-	queue_call call = {.db = self->db, .limits = limits, .deadline_ms = CALL_ONCE};
 	upkeep_step step = {.gone = 0};
-	bool taken = false;
-	bool busy;
-	pawl_error error;
-	pawl_status status;
+	pawl_status status = upkeep_retain(call, &step, error);
+	bool busy = status == PAWL_OK && strcmp(step.name, "busy") == 0;
 
-	if (self->failed || clock_ms() < self->retain_ms)
-		return;
-	status = upkeep_take(&call, self->view.worker, "retain", self->tick_ms * DUTY_TICKS,
-	                     &taken, &error);
-	if (status == PAWL_OK && taken)
-		status = upkeep_retain(&call, &step, &error);
 	if (status != PAWL_OK)
-	{
-		failed(self, status, &error);
-		return;
-	}
-	busy = strcmp(step.name, "busy") == 0;
+		return status;
 	if (step.name[0] != '\0' && !busy)
 	{
 		report_step(self, &step);
-		return;
+		return PAWL_OK;
 	}
 	if (self->retained > 0)
 		worker_notice(self->worker, PAWL_INFO,
 		              "upkeep: took away %" PRId64 " jobs that had ended long ago",
 		              self->retained);
 	self->retained = 0;
-	self->retain_ms = clock_ms() + random_jitter(busy ? RETAIN_BUSY_MS : RETAIN_MS, 10);
+	self->from_ms[UPKEEP_RETAIN] =
+		clock_ms() + random_jitter(busy ? RETAIN_BUSY_MS : RETAIN_MS, 10);
+	return PAWL_OK;
+}
+
+typedef pawl_status (*duty)(steward *self, const queue_call *call, pawl_error *error);
+
+/* In the order in which they are done. */
+static const duty duties[] = {
+	[UPKEEP_RECOVER] = recover,
+	[UPKEEP_PROMOTE] = promote,
+	[UPKEEP_PARTITIONS] = extend_partitions,
+	[UPKEEP_WATCH] = watch,
+	[UPKEEP_RETAIN] = retain,
+};
+static_assert(sizeof(duties) / sizeof(duties[0]) == UPKEEP_DUTIES, "each is done");
+
+/* ------------------------------------------------------------ a tick ------------- */
+
+/* What the look says beside what is to be done. */
+static void
+conclude(steward *self, const bool *wanted)
+{
+	board_tell_suspects(self->board, self->seen.suspects);
+
+	/* nothing was due: the mark rises; whoever gets the duty has none */
+	if (self->seen.at_us == 0)
+		self->since_us = MARK_NONE;
+	else if (!self->seen.todo[UPKEEP_PROMOTE])
+		self->since_us = self->seen.at_us - MARK_BEHIND_US;
+
+	/* somebody else does it in this hour */
+	if (wanted[UPKEEP_PARTITIONS] && !self->seen.todo[UPKEEP_PARTITIONS])
+		self->from_ms[UPKEEP_PARTITIONS] =
+			clock_ms() + random_jitter(PARTITIONS_MS, 10);
+	if (wanted[UPKEEP_RETAIN] && !self->seen.todo[UPKEEP_RETAIN])
+		self->from_ms[UPKEEP_RETAIN] = clock_ms() + random_jitter(RETAIN_MS, 10);
+}
+
+/* Ask for the duties that are due; a worker that drains has the watch alone. */
+static bool
+look(steward *self)
+{
+	queue_call call = steward_call(self);
+	bool wanted[UPKEEP_DUTIES];
+	bool whole = self->began_ms >= self->whole_ms;
+	bool draining = self->view.phase != BOARD_RUNNING;
+	pawl_error error;
+	pawl_status status;
+	int64_t now_ms;
+
+	for (int i = 0; i < UPKEEP_DUTIES; i++)
+		wanted[i] =
+			self->began_ms >= self->from_ms[i] && (!draining || i == UPKEEP_WATCH);
+	status = upkeep_look(&call, self->view.worker, wanted, self->tick_ms * DUTY_TICKS,
+	                     whole ? 0 : self->since_us, &self->seen, &error);
+	if (status != PAWL_OK)
+	{
+		self->pause_ms = failed(self, status, &error);
+		return false;
+	}
+	now_ms = clock_ms();
+	self->due_ms = now_ms + self->seen.next_ms + 1;
+	if (whole)
+		self->whole_ms = now_ms + (now_ms - self->began_ms) * (WHOLE_SHARE - 1);
+	conclude(self, wanted);
+	return true;
 }
 
 static void
 tick(steward *self)
 {
-	int64_t recovered;
+	queue_call call = steward_call(self);
+	pawl_error error;
 
 	self->failed = false;
-	recovered = do_duty(self, "recover", upkeep_recover);
-	if (recovered > 0)
+	self->again = false;
+	self->pause_ms = 0;
+	self->began_ms = clock_ms();
+	if (!look(self))
+		return;
+	for (int i = 0; i < UPKEEP_DUTIES; i++)
 	{
-		self->worker->counts.taken_over += recovered;
-		worker_notice(self->worker, PAWL_INFO,
-		              "upkeep: took over %" PRId64 " jobs of lost workers", recovered);
+		pawl_status status;
+
+		if (!self->seen.todo[i])
+			continue;
+		status = duties[i](self, &call, &error);
+		if (status != PAWL_OK)
+			self->from_ms[i] = clock_ms() + failed(self, status, &error);
+		if (status != PAWL_OK && !db_is_open(self->db))
+			break;
 	}
-	do_duty(self, "promote", upkeep_promote);
-	if (clock_ms() >= self->partitions_ms && !self->failed)
-	{
-		do_duty(self, "partitions", upkeep_extend_partitions);
-		if (!self->failed)
-			self->partitions_ms = clock_ms() + random_jitter(PARTITIONS_MS, 10);
-	}
-	watch(self);
-	retain(self);
 	if (!self->failed)
 		outage_over(&self->outage);
 }
@@ -197,12 +304,12 @@ tick(steward *self)
 void *
 steward_main(void *arg)
 {
-	steward self = {.worker = arg};
+	steward self = {.worker = arg, .since_us = MARK_NONE};
 	int64_t third_ms = self.worker->lease_ms / 3;
 	int64_t next_ms = 0;
 
 	self.board = &self.worker->board;
-	self.tick_ms = third_ms < TICK_MS ? third_ms : TICK_MS;
+	self.tick_ms = earliest(third_ms, TICK_MS);
 	outage_init(&self.outage, self.worker, "upkeep");
 	self.db = worker_db(self.worker, "upkeep");
 	while (self.db != NULL && board_steward_wait(self.board, next_ms))
@@ -213,7 +320,8 @@ steward_main(void *arg)
 		if (self.view.leased)
 		{
 			tick(&self);
-			board_ticked(self.board);
+			if (!self.again)
+				board_ticked(self.board);
 		}
 		next_ms = next_tick(&self);
 	}

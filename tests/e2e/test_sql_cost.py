@@ -8,6 +8,7 @@ made with cold statistics and with fresh ones.
 import pytest
 from harness.api import Api
 from harness.cluster import WHOLE
+from harness.cost import blocks
 from harness.paths import REPO
 
 PER_CALL = 10  # jobs that a call is about
@@ -44,18 +45,6 @@ def crowd(base_cluster):
                 api.rows("fail_many", errors=["e"] * 10_000, retries=[False] * 10_000, **pairs)
         yield api, calls(api, wid)
     server.remove()
-
-
-def blocks(api, statement):
-    """What one call touches, its functions' statements included; the second call of two.
-
-    The first fills the session's caches of the catalogue.
-    """
-    for _ in range(2):
-        with api.connection.transaction(force_rollback=True):
-            row = api.one(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}")
-    plan = row[0]["Plan"]
-    return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
 
 
 def query(name):

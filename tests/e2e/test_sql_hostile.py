@@ -114,7 +114,8 @@ def whole_life(api):
     assert [row.was for row in api.rows("cancel_many", jobs=[many[0], later])] == ["ready", "scheduled"]
     assert [row.done for row in api.rows("retry_many", jobs=[many[0], job])] == [True, False]
     assert api.value("recover") == 0 and api.value("promote") == 0
-    assert api.value("upkeep_take", worker=wid, duty="promote", lease="5 s") is True
+    (look,) = api.rows("upkeep_look", worker=wid, duties=["promote", "retain"], lease="5 s")
+    assert look.todo == ["retain"] and look.suspects is False
     assert api.value("extend_partitions") == 0
     api.value("queue_pause", queue="other")
     api.value("queue_resume", queue="other")

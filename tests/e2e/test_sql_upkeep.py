@@ -1,6 +1,7 @@
 """Workers' leases and the fleet's duties: heartbeat, stop, recover, promote, partitions."""
 
 import datetime
+import threading
 
 import pytest
 from harness.api import Api, sqlstate
@@ -264,16 +265,111 @@ def test_promote_in_bounded_chunks(api):
     assert [api.value("promote", n=10) for _ in range(3)] == [10, 5, 0]
 
 
+DUTIES = ["partitions", "promote", "recover", "retain", "watch"]
+
+
+def look(api, worker, duties=DUTIES, lease="1 hour", **named):
+    (row,) = api.rows("upkeep_look", worker=worker, duties=duties, lease=lease, **named)
+    return row
+
+
+def holders(api):
+    rows = api.query("SELECT duty, worker FROM pawl.upkeep WHERE expires_at > clock_timestamp()")
+    return {row.duty: row.worker for row in rows}
+
+
 def test_duties_are_held_by_one(api, wid):
-    """The first takes the duty, the second does not; after the lease anyone may."""
+    """The first takes the duties, the second does not; after the lease anyone may."""
     other = api.worker_start()
-    for duty in ("recover", "promote", "partitions", "retain"):
-        take = {"duty": duty, "lease": "1 hour"}
-        assert api.value("upkeep_take", worker=wid, **take) is True
-        assert api.value("upkeep_take", worker=other, **take) is False
-        assert api.value("upkeep_take", worker=wid, **take) is True
-        api.query("UPDATE pawl.upkeep SET expires_at = clock_timestamp() RETURNING 1")
-        assert api.value("upkeep_take", worker=other, **take) is True
+    assert look(api, wid).todo == ["partitions", "retain"]
+    assert look(api, other).todo == []
+    assert look(api, wid).todo == ["partitions", "retain"]
+    assert holders(api) == dict.fromkeys(DUTIES, wid)
+    api.query("UPDATE pawl.upkeep SET expires_at = clock_timestamp() RETURNING 1")
+    assert look(api, other, ["promote", "retain"]).todo == ["retain"]
+    assert look(api, wid, ["promote", "recover"]).looked_at is None
+    assert holders(api) == {"promote": other, "retain": other, "recover": wid}
+
+
+def test_a_look_renews_what_is_half_over(api, wid):
+    """The bug: each tick of each worker writes the duties anew, and an idle fleet writes
+    for ever."""
+    look(api, wid)
+    rows = "SELECT duty, xmin FROM pawl.upkeep ORDER BY duty"
+    before = api.query(rows)
+    look(api, wid)
+    assert api.query(rows) == before
+    api.query("UPDATE pawl.upkeep SET expires_at = clock_timestamp() + interval '29 min'"
+              " WHERE duty = 'watch' RETURNING 1")
+    look(api, wid)
+    left = api.query("SELECT duty FROM pawl.upkeep WHERE expires_at > clock_timestamp()"
+                     " + interval '59 min'")
+    assert len(left) == len(DUTIES)
+
+
+def test_a_look_tells_what_is_due(api, wid):
+    """To the duty's holder alone; a time beyond the lease is not looked for."""
+    other = api.worker_start()
+    job, later, _ = (api.push(run_at="infinity") for _ in range(3))
+    assert look(api, wid, ["promote"]).next_due is None
+    set_due = ("UPDATE pawl.scheduled SET due = clock_timestamp() + %s::interval"
+               " WHERE job_id = %s RETURNING due")
+    soon, hour = (api.one(set_due, [delay, j]) for delay, j in (("0", job), ("59 min", later)))
+    seen = look(api, wid, ["promote"])
+    assert (seen.todo, seen.due, seen.next_due) == (["promote"], soon, hour)
+    assert look(api, other, ["promote"])[2:] == (None, None, None)
+    assert api.value("promote", since=seen.due) == 1
+    seen = look(api, wid, ["promote"])
+    assert (seen.todo, seen.due, seen.next_due) == ([], None, hour)
+    assert look(api, wid, ["promote"], lease="58 min").next_due is None
+
+
+def test_a_look_tells_who_is_lost(db, api, wid):
+    """A lease that is over; an orphan, which was fenced when its worker was lost, when
+    everything is looked at; and that there is a suspect, to those who can run it."""
+    other = api.worker_start(kinds=["other"], queues=["default"])
+    lost = api.worker_start()
+    job = api.push()
+    fence = api.claim_one(lost).fence
+    assert look(api, wid, ["recover"]).todo == []
+    expire(api, lost)
+    assert look(api, wid, ["recover"], since="now").todo == ["recover"]
+    with db.connect(autocommit=False) as connection:
+        Api(connection).fence(job, fence)
+        assert api.value("recover") == 0
+        connection.rollback()
+    assert look(api, wid, ["recover"], since="now").todo == []
+    assert look(api, wid, ["recover"]).todo == ["recover"]
+    assert api.value("recover") == 1
+    api.query("UPDATE pawl.worker SET queues = '{default}' WHERE id = %s RETURNING 1", [wid])
+    assert look(api, wid, []).suspects is True
+    assert look(api, other, []).suspects is False
+
+
+def test_a_look_tells_that_somebody_waits(db, api, wid):
+    """Who has no right to see for whom can see that."""
+    wait = "SELECT pg_advisory_xact_lock(1)"
+    with db.connect(autocommit=False) as one, db.connect(autocommit=False) as two:
+        one.execute(wait)
+        waiting = threading.Thread(target=two.execute, args=[wait])
+        waiting.start()
+        wait_until(lambda: look(api, wid, ["watch"]).todo == ["watch"], 10, "a wait")
+        one.rollback()
+        waiting.join()
+    assert look(api, wid, ["watch"]).todo == []
+
+
+@pytest.mark.parametrize("table, duty", [("running", "recover"), ("worker", "recover"),
+                                         ("scheduled", "promote"), ("ready", None)])
+def test_a_look_beside_a_locked_table(db, api, wid, table, duty):
+    """The bug: somebody's lock on one table stops every duty of the fleet.  The duty whose
+    table it is is told as one to do, where it says who holds the lock; the others go on."""
+    api.push_some(1, run_at="infinity")
+    due(api)
+    with db.connect(autocommit=False) as outsider:
+        outsider.execute(f"LOCK TABLE pawl.{table} IN ACCESS EXCLUSIVE MODE")
+        todo = look(api, wid, ["promote", "recover"]).todo
+    assert todo == sorted({"promote", duty} - {None})
 
 
 @pytest.mark.parametrize("verb", ["promote", "recover"])
@@ -292,22 +388,24 @@ def test_partitions_ahead_are_bounded(api, ahead):
 @pytest.mark.parametrize("lease", [None, "0", "-1 s", "2 days", "170000000 years"])
 def test_duties_are_bounded(api, wid, lease):
     """A duty that is held for ever would be done by nobody once its holder is gone."""
-    named = {"duty": "recover", "lease": lease}
-    assert sqlstate(api.value, "upkeep_take", worker=wid, **named) == "22023"
-    named = {"duty": "recover", "lease": "1 s"}
-    assert sqlstate(api.value, "upkeep_take", worker=None, **named) == "22023"
+    named = {"duties": ["recover"], "lease": lease}
+    assert sqlstate(api.rows, "upkeep_look", worker=wid, **named) == "22023"
+    named = {"duties": ["recover"], "lease": "1 s"}
+    assert sqlstate(api.rows, "upkeep_look", worker=None, **named) == "22023"
+    named = {"duties": None, "lease": "1 s"}
+    assert sqlstate(api.rows, "upkeep_look", worker=wid, **named) == "22023"
 
 
-def test_upkeep_take_waits_for_nobody(db, api, wid):
-    """A session that holds the duty's row open costs the others no time."""
+def test_a_look_waits_for_nobody(db, api, wid):
+    """A session that holds a duty's row open costs the others no time, and nobody has it
+    until then."""
     other = api.worker_start()
     with db.connect(autocommit=False) as connection:
-        Api(connection).value("upkeep_take", worker=wid, duty="promote", lease="1 s")
+        look(Api(connection), wid, ["promote"])
         api.connection.execute("SET statement_timeout = '2 s'")
-        assert api.value("upkeep_take", worker=other, duty="promote", lease="1 s") is False
+        assert look(api, other, ["promote", "retain"]).todo == ["retain"]
 
 
-def test_upkeep_take_of_an_unknown_duty(api, wid):
+def test_a_look_for_an_unknown_duty(api, wid):
     """Nobody has a duty that does not exist."""
-    named = {"worker": wid, "duty": "gardening", "lease": "1 s"}
-    assert api.value("upkeep_take", **named) is False
+    assert look(api, wid, ["gardening"]).todo == []
