@@ -74,7 +74,27 @@ buffer_append(buffer *b, const char *text)
 void
 buffer_append_char(buffer *b, char c)
 {
-	buffer_append_bytes(b, &c, 1);
+	if (!reserve(b, 1))
+		return;
+	b->data[b->length++] = c;
+	b->data[b->length] = '\0';
+}
+
+void
+buffer_append_int(buffer *b, int64_t value)
+{
+	char digits[20]; /* of INT64_MIN, with its sign */
+	size_t at = sizeof(digits);
+	uint64_t rest = value < 0 ? 0 - (uint64_t) value : (uint64_t) value;
+
+	do
+	{
+		digits[--at] = (char) ('0' + rest % 10);
+		rest /= 10;
+	} while (rest > 0);
+	if (value < 0)
+		digits[--at] = '-';
+	buffer_append_bytes(b, digits + at, sizeof(digits) - at);
 }
 
 void

@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "pawl.h"
 
@@ -30,6 +31,7 @@ typedef struct buffer
 void buffer_append(buffer *b, const char *text);
 void buffer_append_bytes(buffer *b, const void *bytes, size_t length);
 void buffer_append_char(buffer *b, char c);
+void buffer_append_int(buffer *b, int64_t value); /* as %lld, at a tenth of its price */
 void buffer_appendf(buffer *b, const char *format, ...) PAWL_PRINTF(2, 3);
 void buffer_clear(buffer *b); /* length 0, memory and broken kept */
 void buffer_free(buffer *b);

@@ -130,6 +130,17 @@ escape_character(buffer *out, const char *bytes, size_t length)
 	return size;
 }
 
+/* How many bytes at the beginning, at most `most`, are printable ASCII. */
+static size_t
+plain_run(const char *bytes, size_t most)
+{
+	size_t n = 0;
+
+	while (n < most && bytes[n] >= 0x20 && bytes[n] < 0x7F)
+		n++;
+	return n;
+}
+
 static void
 append_mark(buffer *out, size_t cut, size_t room)
 {
@@ -151,7 +162,15 @@ text_escape(buffer *out, const char *bytes, size_t length, size_t limit)
 
 	while (done < length && buffer_ok(out))
 	{
-		done += escape_character(out, bytes + done, length - done);
+		size_t used = out->length - start;
+		size_t room = used < fits ? fits - used : 0;
+		size_t run =
+			plain_run(bytes + done, room < length - done ? room : length - done);
+
+		/* most of most texts, at once; character by character where it gets tight */
+		if (run > 0)
+			buffer_append_bytes(out, bytes + done, run);
+		done += run > 0 ? run : escape_character(out, bytes + done, length - done);
 		if (out->length - start > limit)
 			break;
 		if (out->length - start <= fits)

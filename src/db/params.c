@@ -104,7 +104,7 @@ db_param_int(db_params *params, int64_t value)
 {
 	if (!add(params, params->text.length))
 		return;
-	buffer_appendf(&params->text, "%lld", (long long) value);
+	buffer_append_int(&params->text, value);
 	buffer_append_char(&params->text, '\0');
 }
 
@@ -173,7 +173,7 @@ void
 db_param_array_int(db_params *params, int64_t value)
 {
 	if (next_element(params))
-		buffer_appendf(&params->text, "%lld", (long long) value);
+		buffer_append_int(&params->text, value);
 }
 
 void

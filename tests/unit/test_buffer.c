@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,6 +61,24 @@ test_format(void **state)
 
 /* Bug guarded against: bytes after a NUL are lost. */
 static void
+test_integers(void **state)
+{
+	auto_buffer b = BUFFER_INIT;
+	int64_t values[] = {0, 7, -1, 10, 1234567890123, INT64_MAX, INT64_MIN};
+
+	(void) state;
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
+	{
+		char expected[32];
+
+		snprintf(expected, sizeof(expected), "%lld", (long long) values[i]);
+		buffer_clear(&b);
+		buffer_append_int(&b, values[i]);
+		assert_string_equal(b.data, expected);
+	}
+}
+
+static void
 test_nul_inside(void **state)
 {
 	auto_buffer b = BUFFER_INIT;
@@ -106,6 +125,7 @@ main(void)
 		cmocka_unit_test(test_empty),
 		cmocka_unit_test(test_growth),
 		cmocka_unit_test(test_format),
+		cmocka_unit_test(test_integers),
 		cmocka_unit_test(test_nul_inside),
 		cmocka_unit_test(test_impossible_size),
 		cmocka_unit_test(test_clear_keeps_broken),
