@@ -117,6 +117,11 @@ def costs(results: Results) -> list:
                True),
         Target("exec handlers / posix_spawn loop",
                ratio(results.median("exec handlers", "pawl"), bare), 0.8),
+        Target("log lines stored in a second", results.median("log lines", "pawl"),
+               100_000),
+        Target("drain beside 20,000 log lines a second / without",
+               ratio(results.median("drain beside log lines", "pawl"),
+                     results.median("drain without log lines", "pawl")), 0.9),
     ]
 
 
