@@ -39,6 +39,6 @@ GRANT EXECUTE ON FUNCTION pawl.push, pawl.push_many(jsonb),
 
 -- a reader looks
 GRANT SELECT ON pawl.jobs, pawl.queues, pawl.workers, pawl.attempts, pawl.logs,
-	pawl.silent_waits
+	pawl.log_arrays, pawl.silent_waits
 	TO pawl_reader;
 GRANT EXECUTE ON FUNCTION pawl.job_list TO pawl_reader;

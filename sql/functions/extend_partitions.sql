@@ -2,8 +2,8 @@
 -- one
 --
 -- job and outcome have ten million ids a partition: ahead counts from the one that the
--- next id falls into.  log has a day (UTC) a partition: ahead counts from today;
--- yesterday's is there too.
+-- next id falls into.  log has a day (UTC) a partition: ahead counts from today, 20 at
+-- the most, because each read of a log plans them all; yesterday's is there too.
 -- Parameters: ahead: 1 to 100.
 -- Returns: how many were attached.
 -- Errors: 22023.
@@ -22,6 +22,7 @@ DECLARE
 	size constant bigint := 10000000;
 	first bigint := (SELECT s.last_value FROM pawl.job_id s) / size;
 	today date := current_date;
+	days int := least(ahead, 20);
 	attached int := 0;
 BEGIN
 	IF ahead IS NULL OR ahead NOT BETWEEN 1 AND 100 THEN
@@ -29,7 +30,7 @@ BEGIN
 			coalesce(ahead::text, 'NULL') USING ERRCODE = '22023';
 	END IF;
 	IF to_regclass('pawl.job_p' || first + ahead) IS NOT NULL
-		AND to_regclass('pawl.log_p' || to_char(today + ahead, 'YYYYMMDD')) IS NOT NULL THEN
+		AND to_regclass('pawl.log_p' || to_char(today + days, 'YYYYMMDD')) IS NOT NULL THEN
 		RETURN 0;
 	END IF;
 	PERFORM FROM pawl.upkeep u WHERE u.duty = 'partitions' AND u.shard = 0
@@ -44,7 +45,7 @@ BEGIN
 			+ pawl.attach_partition('outcome', 'outcome_p' || p, 'job_id', (p * size)::text,
 				((p + 1) * size)::text);
 	END LOOP;
-	FOR d IN -1..ahead LOOP
+	FOR d IN -1..days LOOP
 		attached := attached
 			+ pawl.attach_partition('log', 'log_p' || to_char(today + d, 'YYYYMMDD'), 'at',
 				(today + d)::text || ' 00:00:00+00', (today + d + 1)::text || ' 00:00:00+00');

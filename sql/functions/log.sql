@@ -1,7 +1,7 @@
 -- log: store a line of a job's log; belongs to the caller's transaction
 --
--- A line that must survive the caller's rollback is written on another connection, as a
--- worker does.
+-- It goes with the caller's rollback, and fails the transaction if it cannot be stored.  A
+-- line that must survive is written on another connection, as a worker does.
 -- Parameters: job and fence of the claim; message, cut at 8 KiB with a mark; level: debug,
 -- info, warn, error; context, any JSON.
 -- Errors: 22P02 for an unknown level.

@@ -25,7 +25,9 @@ BEGIN
 	INSERT INTO pawl.log (job_id, fence, at, level, message, context)
 	SELECT l.id, l.fence,
 		CASE WHEN l.at BETWEEN stamp - interval '1 hour' AND stamp THEN l.at ELSE stamp END,
-		coalesce(l.level, 'info')::pawl.log_level, pawl.cut(coalesce(l.message, ''), 8192),
+		coalesce(l.level, 'info')::pawl.log_level,
+		CASE WHEN octet_length(l.message) <= 8192 THEN l.message
+			ELSE pawl.cut(coalesce(l.message, ''), 8192) END,
 		l.context
 	FROM unnest(jobs, fences, ats, levels, messages, contexts)
 		l (id, fence, at, level, message, context);

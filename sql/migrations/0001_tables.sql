@@ -173,6 +173,7 @@ CREATE TABLE pawl.log (
 	context jsonb,
 	PRIMARY KEY (job_id, id, at, shard)
 ) PARTITION BY RANGE (at);
+CREATE INDEX log_level ON pawl.log (job_id, id) WHERE level >= 'warn';
 
 -- Settings of a queue; a queue without a row has the defaults.
 CREATE TABLE pawl.queue (

@@ -1,17 +1,19 @@
 -- job_logs: the newest lines of a job's log, oldest first
 --
--- Parameters: $1 bigint: the job; $2 text: this level and above, NULL: all; $3 int: at
--- most so many.
--- Columns: id, at (UTC), level, fence, message, context.
--- Index: log_pkey of each partition, backwards.
+-- Parameters: $1 bigint: the job; $2 log_level: this level and above, NULL: all; $3 int: at
+-- most so many; $4, $5 bigint: written from then until then, microseconds since 1970,
+-- NULL: at any time; $6 bigint: smaller ids alone, NULL: any.
+-- Columns: id, at (UTC), level, fence, superseded, message, context.
+-- Index: log_pkey of each partition, backwards; log_level for warn and above.
 SELECT l.id, to_char(l.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS at,
-	l.level, l.fence, l.message, l.context
+	l.level, l.fence, l.superseded, l.message, l.context
 FROM (SELECT t.* FROM pawl.logs t
 	WHERE t.job = $1::bigint
-		AND ($2::text IS NULL OR t.level::text = ANY (CASE $2::text
-			WHEN 'debug' THEN '{debug,info,warn,error}'::text[]
-			WHEN 'info' THEN '{info,warn,error}'::text[]
-			WHEN 'warn' THEN '{warn,error}'::text[]
-			ELSE '{error}'::text[] END))
+		AND ($2::pawl.log_level IS NULL OR t.level >= $2::pawl.log_level)
+		AND ($4::bigint IS NULL
+			OR t.at >= to_timestamp(0) + $4::bigint * interval '1 microsecond')
+		AND ($5::bigint IS NULL
+			OR t.at < to_timestamp(0) + $5::bigint * interval '1 microsecond')
+		AND ($6::bigint IS NULL OR t.id < $6::bigint)
 	ORDER BY t.id DESC LIMIT $3::int) l
 ORDER BY l.id

@@ -24,6 +24,16 @@ const char *const JOB_LEVELS[] = {
 	[PAWL_ERROR] = "error", [PAWL_ERROR + 1] = NULL,
 };
 
+const output_column JOB_LINE[JOB_LINE_COLUMNS] = {
+	[JOB_LINE_ID] = {.name = "id", .type = OUTPUT_NUMBER, .wide = true},
+	[JOB_LINE_AT] = {.name = "at"},
+	[JOB_LINE_LEVEL] = {.name = "level"},
+	[JOB_LINE_FENCE] = {.name = "fence", .type = OUTPUT_NUMBER, .wide = true},
+	[JOB_LINE_SUPERSEDED] = {.name = "superseded", .type = OUTPUT_BOOL},
+	[JOB_LINE_MESSAGE] = {.name = "message"},
+	[JOB_LINE_CONTEXT] = {.name = "context", .type = OUTPUT_VALUE, .wide = true},
+};
+
 pawl_status
 job_find_state(db *own_db, int64_t id, pawl_state *ret_state, pawl_error *error)
 {
@@ -32,16 +42,29 @@ job_find_state(db *own_db, int64_t id, pawl_state *ret_state, pawl_error *error)
 	return state_of(&call, id, ret_state, error);
 }
 
+/* A time, or an id: 0 means none. */
+static void
+param_unless_zero(db_params *params, int64_t value)
+{
+	if (value == 0)
+		db_param_null(params);
+	else
+		db_param_int(params, value);
+}
+
 pawl_status
-job_read_logs(db *own_db, int64_t id, int level, int n, db_result **ret_result,
-              pawl_error *error)
+job_read_logs(db *own_db, const char *query, const job_lines *wanted,
+              db_result **ret_result, pawl_error *error)
 {
 	auto_params *params = db_params_new();
 
 	if (params == NULL)
 		return error_memory(error);
-	db_param_int(params, id);
-	db_param_text(params, level < 0 ? NULL : JOB_LEVELS[level]);
-	db_param_int(params, n);
-	return session_query(own_db, "job_logs", params, ret_result, error);
+	db_param_int(params, wanted->job);
+	db_param_text(params, wanted->level < 0 ? NULL : JOB_LEVELS[wanted->level]);
+	db_param_int(params, wanted->n);
+	param_unless_zero(params, wanted->since_us);
+	param_unless_zero(params, wanted->until_us);
+	param_unless_zero(params, wanted->id);
+	return session_query(own_db, query, params, ret_result, error);
 }

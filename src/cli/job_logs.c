@@ -30,7 +30,9 @@ typedef struct logs_options
 {
 	bool follow;
 	int n;
-	int level; /* -1: all */
+	int level;                  /* -1: all */
+	int64_t since_us, until_us; /* 0: at any time */
+	int64_t before, after;      /* ids; 0: the newest lines */
 } logs_options;
 
 static const logs_options LOGS_DEFAULTS = {.n = 100, .level = -1};
@@ -48,26 +50,35 @@ static const option_spec LOGS_OPTIONS[] = {
      .value = "N",
      .min = 1,
      .max = 100000,
-     .help = "at most so many of the newest lines (100)"},
+     .help = "at most so many lines (100)"},
 	{.name = "level",
      .type = OPTION_CHOICE,
      .offset = offsetof(logs_options, level),
      .value = "LEVEL",
      .choices = JOB_LEVELS,
      .help = "only lines of this level and above: debug, info, warn or error"},
+	{.name = "since",
+     .type = OPTION_TIME,
+     .offset = offsetof(logs_options, since_us),
+     .value = "TIME",
+     .help = "only lines that were written since then"},
+	{.name = "until",
+     .type = OPTION_TIME,
+     .offset = offsetof(logs_options, until_us),
+     .value = "TIME",
+     .help = "only lines that were written before then"},
+	{.name = "before",
+     .type = OPTION_ID,
+     .offset = offsetof(logs_options, before),
+     .value = "CURSOR",
+     .help = "the newest lines before the one of this id"},
+	{.name = "after",
+     .type = OPTION_ID,
+     .offset = offsetof(logs_options, after),
+     .value = "CURSOR",
+     .help = "the oldest lines after the one of this id"},
 	OPTIONS_END,
 };
-
-/* As in sql/queries/job_logs.sql. */
-static const output_column LOGS_COLUMNS[] = {
-	{.name = "id", .type = OUTPUT_NUMBER, .wide = true},
-	{.name = "at"},
-	{.name = "level"},
-	{.name = "fence", .type = OUTPUT_NUMBER, .wide = true},
-	{.name = "message"},
-	{.name = "context", .type = OUTPUT_VALUE, .wide = true},
-};
-#define N_LOGS_COLUMNS 6
 
 typedef struct shown_line
 {
@@ -92,13 +103,15 @@ static void
 show_plain(const char *const *values)
 {
 	auto_buffer b = BUFFER_INIT;
+	bool superseded = values[JOB_LINE_SUPERSEDED][0] == 't';
 
-	buffer_appendf(&b, "%s %-5s ", values[1], values[2]);
-	output_printable(&b, values[4]);
-	if (values[5] != NULL)
+	buffer_appendf(&b, "%s %-5s %s", values[JOB_LINE_AT], values[JOB_LINE_LEVEL],
+	               superseded ? "(superseded) " : "");
+	output_printable(&b, values[JOB_LINE_MESSAGE]);
+	if (values[JOB_LINE_CONTEXT] != NULL)
 	{
 		buffer_append_char(&b, ' ');
-		output_printable(&b, values[5]);
+		output_printable(&b, values[JOB_LINE_CONTEXT]);
 	}
 	if (buffer_ok(&b))
 		(void) puts(b.data);
@@ -107,9 +120,9 @@ show_plain(const char *const *values)
 static void
 show_line(logs_view *view, const db_result *result, int row)
 {
-	const char *values[N_LOGS_COLUMNS];
+	const char *values[JOB_LINE_COLUMNS];
 
-	session_row(result, row, values, N_LOGS_COLUMNS);
+	session_row(result, row, values, JOB_LINE_COLUMNS);
 	if (view->out != NULL)
 		output_row(view->out, values);
 	else
@@ -129,7 +142,7 @@ compare_ids(const void *a, const void *b)
 static int64_t
 see_line(logs_view *view, const db_result *result, int row)
 {
-	shown_line key = {.id = db_int(result, row, 0)};
+	shown_line key = {.id = db_int(result, row, JOB_LINE_ID)};
 	const shown_line *found = NULL;
 
 	if (view->n_shown > 0)
@@ -141,12 +154,12 @@ see_line(logs_view *view, const db_result *result, int row)
 }
 
 /*
- * Show what is new of a look, and move the cursor to the newest line behind which
- * nothing can appear any more; also half way through a look that was full, so that the
- * next one goes on.
+ * Show what is new of a look from a row on, and move the cursor to the newest line
+ * behind which nothing can appear any more; also half way through a look that was full,
+ * so that the next one goes on.
  */
 static pawl_status
-show_look(logs_view *view, const db_result *result, pawl_error *error)
+show_look(logs_view *view, const db_result *result, int first, pawl_error *error)
 {
 	int rows = db_rows(result);
 	auto_free shown_line *shown = calloc((size_t) rows + 1, sizeof(*shown));
@@ -154,9 +167,9 @@ show_look(logs_view *view, const db_result *result, pawl_error *error)
 
 	if (shown == NULL)
 		return error_memory(error);
-	for (int row = 0; row < rows; row++)
+	for (int row = first; row < rows; row++)
 	{
-		int64_t id = db_int(result, row, 0);
+		int64_t id = db_int(result, row, JOB_LINE_ID);
 		int64_t seen_ms = see_line(view, result, row);
 
 		if (clock_ms() - seen_ms > LATE_MS || (rows >= LOOK_LINES && row < rows / 2))
@@ -173,36 +186,72 @@ show_look(logs_view *view, const db_result *result, pawl_error *error)
 	return PAWL_OK;
 }
 
-/* The newest lines.  If there are more, those before them are never shown. */
+/* At most n lines before, or after, the one with the id. */
 static pawl_status
-first_look(db *own_db, logs_view *view, pawl_error *error)
+read_lines(db *own_db, const logs_view *view, const char *query, int64_t id, int n,
+           db_result **ret_result, pawl_error *error)
 {
-	auto_result *result = NULL;
-	pawl_status status = job_read_logs(own_db, view->job, view->options->level,
-	                                   view->options->n, &result, error);
+	const logs_options *options = view->options;
+	job_lines wanted = {.job = view->job,
+	                    .level = options->level,
+	                    .n = n,
+	                    .since_us = options->since_us,
+	                    .until_us = options->until_us,
+	                    .id = id};
 
-	if (status == PAWL_OK && db_rows(result) == view->options->n)
-		view->cursor = db_int(result, 0, 0) - 1;
-	return status == PAWL_OK ? show_look(view, result, error) : status;
+	return job_read_logs(own_db, query, &wanted, ret_result, error);
 }
 
-/* The lines above the cursor. */
+/* The newest lines.  If there are more, those before them are never shown. */
+static pawl_status
+newest_look(db *own_db, logs_view *view, pawl_error *error)
+{
+	const logs_options *options = view->options;
+	auto_result *result = NULL;
+	pawl_status status = read_lines(own_db, view, "job_logs", options->before,
+	                                options->n + 1, &result, error);
+	bool more = status == PAWL_OK && db_rows(result) > options->n;
+
+	if (status != PAWL_OK)
+		return status;
+	if (more)
+		view->cursor = db_int(result, 0, JOB_LINE_ID);
+	status = show_look(view, result, more ? 1 : 0, error);
+	if (status == PAWL_OK && more)
+		talk_hint("There are earlier lines: --before %" PRId64,
+		          db_int(result, 1, JOB_LINE_ID));
+	return status;
+}
+
+/* A page of those after the cursor. */
+static pawl_status
+page_look(db *own_db, logs_view *view, pawl_error *error)
+{
+	const logs_options *options = view->options;
+	auto_result *result = NULL;
+	pawl_status status = read_lines(own_db, view, "job_logs_after", options->after,
+	                                options->n + 1, &result, error);
+	int row;
+
+	if (status != PAWL_OK)
+		return status;
+	for (row = 0; row < db_rows(result) && row < options->n; row++)
+		show_line(view, result, row);
+	if (db_rows(result) > options->n)
+		talk_hint("There are more: --after %" PRId64,
+		          db_int(result, row - 1, JOB_LINE_ID));
+	return PAWL_OK;
+}
+
+/* The lines above the cursor, while following. */
 static pawl_status
 next_look(db *own_db, logs_view *view, pawl_error *error)
 {
 	auto_result *result = NULL;
-	auto_params *params = db_params_new();
-	int level = view->options->level;
-	pawl_status status;
+	pawl_status status = read_lines(own_db, view, "job_logs_after", view->cursor,
+	                                LOOK_LINES, &result, error);
 
-	if (params == NULL)
-		return error_memory(error);
-	db_param_int(params, view->job);
-	db_param_int(params, view->cursor);
-	db_param_text(params, level < 0 ? NULL : JOB_LEVELS[level]);
-	db_param_int(params, LOOK_LINES);
-	status = session_query(own_db, "job_logs_after", params, &result, error);
-	return status == PAWL_OK ? show_look(view, result, error) : status;
+	return status == PAWL_OK ? show_look(view, result, 0, error) : status;
 }
 
 /* ------------------------------------------------------------ following ---------- */
@@ -237,10 +286,21 @@ follow(db *own_db, logs_view *view, pawl_error *error)
 	}
 }
 
+/* What there is, and where following goes on. */
+static pawl_status
+first_look(db *own_db, logs_view *view, pawl_error *error)
+{
+	if (view->options->after == 0)
+		return newest_look(own_db, view, error);
+	view->cursor = view->options->after;
+	if (view->options->follow)
+		return PAWL_OK; /* all that come after it */
+	return page_look(own_db, view, error);
+}
+
 static int
 show_logs(const command_call *call, logs_view *view)
 {
-	const logs_options *options = view->options;
 	auto_session *own_db = NULL;
 	pawl_state state;
 	pawl_error error;
@@ -253,9 +313,19 @@ show_logs(const command_call *call, logs_view *view)
 		status = first_look(own_db, view, &error);
 	if (status != PAWL_OK)
 		return talk_error(&error);
-	if (options->follow)
+	if (view->options->follow)
 		code = follow(own_db, view, &error);
 	return code;
+}
+
+/* --before looks back: nothing comes there that could be followed. */
+static pawl_status
+check_options(const logs_options *options, pawl_error *error)
+{
+	if (options->before == 0 || (options->after == 0 && !options->follow))
+		return PAWL_OK;
+	return error_set(error, PAWL_ERR_ARGUMENT,
+	                 "--before can be given neither with --after nor with --follow");
 }
 
 static int
@@ -267,13 +337,14 @@ run_logs(const command_call *call)
 	int code;
 	int end;
 
-	if (input_ids(1, call->args, &ids, &error) != PAWL_OK)
+	if (check_options(view.options, &error) != PAWL_OK ||
+	    input_ids(1, call->args, &ids, &error) != PAWL_OK)
 		return talk_error(&error);
 	view.job = ids[0];
 	if (call->common.format != OUTPUT_TABLE)
 	{
-		view.out = output_new((output_format) call->common.format, LOGS_COLUMNS,
-		                      N_LOGS_COLUMNS);
+		view.out =
+			output_new((output_format) call->common.format, JOB_LINE, JOB_LINE_COLUMNS);
 		if (view.out == NULL)
 			return EXIT_OPERATION;
 	}
@@ -285,10 +356,12 @@ run_logs(const command_call *call)
 
 const cli_command COMMAND_JOB_LOGS = {
 	.name = "job logs",
-	.synopsis = "ID [-f] [-n N] [--level LEVEL]",
+	.synopsis = "ID [-f] [-n N] [OPTION]...",
 	.summary = "show what a job has logged",
 	.description =
-		"Show the newest lines of a job's log, oldest first, with their times in UTC.\n"
+		"Show the newest lines of a job's log, oldest first, with their times in UTC.  "
+		"Lines\n"
+		"of an earlier attempt than the one that counts are marked as superseded.\n"
 		"With --follow go on until the job has ended and its last lines are shown; "
 		"end\n"
 		"it earlier with Ctrl-C.",

@@ -67,17 +67,6 @@ static const output_column ATTEMPT_COLUMNS[] = {
 };
 #define N_ATTEMPT_COLUMNS (sizeof(ATTEMPT_COLUMNS) / sizeof(ATTEMPT_COLUMNS[0]))
 
-/* As in sql/queries/job_logs.sql. */
-static const output_column LINE_COLUMNS[] = {
-	{.name = "id", .type = OUTPUT_NUMBER, .wide = true},
-	{.name = "at"},
-	{.name = "level"},
-	{.name = "fence", .type = OUTPUT_NUMBER, .wide = true},
-	{.name = "message"},
-	{.name = "context", .type = OUTPUT_VALUE, .wide = true},
-};
-#define N_LINE_COLUMNS (sizeof(LINE_COLUMNS) / sizeof(LINE_COLUMNS[0]))
-
 /* What was read of one job. */
 typedef struct shown_job
 {
@@ -107,7 +96,8 @@ read_job(db *own_db, int64_t id, shown_job *shown, pawl_error *error)
 	db_param_int(params, SHOWN_ATTEMPTS);
 	status = session_query(own_db, "job_attempts", params, &shown->attempts, error);
 	if (status == PAWL_OK)
-		status = job_read_logs(own_db, id, -1, SHOWN_LINES, &shown->lines, error);
+		status = job_read_logs(own_db, "job_logs", &JOB_LINES_OF(id, SHOWN_LINES),
+		                       &shown->lines, error);
 	return status;
 }
 
@@ -181,7 +171,7 @@ show_json(const shown_job *shown)
 	else
 		text_quote_json(&b, shown->note, strlen(shown->note));
 	append_rows(&b, "attempts", shown->attempts, ATTEMPT_COLUMNS, N_ATTEMPT_COLUMNS);
-	append_rows(&b, "log", shown->lines, LINE_COLUMNS, N_LINE_COLUMNS);
+	append_rows(&b, "log", shown->lines, JOB_LINE, JOB_LINE_COLUMNS);
 	buffer_append_char(&b, '}');
 	if (buffer_ok(&b))
 		(void) puts(b.data);
@@ -251,7 +241,7 @@ show_text(const shown_job *shown)
 	                 N_ATTEMPT_COLUMNS);
 	if (code != 0)
 		return code;
-	return show_rows("last log lines", shown->lines, LINE_COLUMNS, N_LINE_COLUMNS);
+	return show_rows("last log lines", shown->lines, JOB_LINE, JOB_LINE_COLUMNS);
 }
 
 static int

@@ -56,6 +56,8 @@ tell_end(pawl_worker *worker)
 	worker_stats_read(worker, &stats);
 	talk("ended: %" PRId64 " succeeded, %" PRId64 " failed, %" PRId64 " given back",
 	     stats.succeeded, stats.failed, stats.released);
+	if (stats.log_dropped > 0)
+		talk("%" PRId64 " lines of logs were dropped in all", stats.log_dropped);
 }
 
 static int

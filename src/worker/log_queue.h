@@ -12,11 +12,12 @@
 #include "queue/log.h"
 
 /*
- * What a stall of the database may pile up: 100,000 lines of 80 bytes, a second of a
- * very talkative worker; and what a kill -9 may lose at most.
+ * What a stall of the database may pile up: 100,000 lines of 100 bytes with what the
+ * queue adds to each, a second of a very talkative worker; and what a kill -9 may lose
+ * at most.
  */
 #define LOG_QUEUE_LINES 100000
-#define LOG_QUEUE_BYTES (8 * 1024 * 1024)
+#define LOG_QUEUE_BYTES (24 * 1024 * 1024)
 
 #define LOG_FLUSH_MS 100 /* a line waits at most so long */
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import datetime
 import json
 import signal
 import subprocess
@@ -146,6 +147,38 @@ def test_logs_newest_and_by_level(db, api):
     assert [r["message"] for r in rows(db, "logs", job, "--level", "warn")] == ["line 1", "line 3"]
     assert rows(db, "logs", job, "--level", "error") == []
     assert "info  line 4" in run_pawl(db, "job", "logs", job).stdout
+
+
+def test_logs_by_time_and_by_cursor(db, api):
+    """The bug: what happened at ten past three is behind a million other lines; a page
+    shows a line twice, or leaves one out."""
+    job = api.push("k")
+    fence = claimed(api, job).fence
+    now = datetime.datetime.now(datetime.timezone.utc)
+    ats = [now - datetime.timedelta(minutes=9 - n) for n in range(9)]
+    api.value("log_many", jobs=[job] * 9, fences=[fence] * 9, ats=ats, levels=["info"] * 9,
+              messages=[str(n) for n in range(9)])
+
+    def shown(*options):
+        return "".join(row["message"] for row in rows(db, "logs", job, *options))
+
+    third, sixth = (at.isoformat() for at in (ats[3], ats[6]))
+    assert shown("--since", third) == "345678" and shown("--until", third) == "012"
+    assert shown("--since", third, "--until", sixth) == "345"
+    assert shown("--since", third, "-n", "2") == "78"
+    ids = [row["id"] for row in rows(db, "logs", job)]
+    assert shown("-n", "3", "--before", str(ids[6])) == "345"
+    assert shown("-n", "3", "--after", str(ids[2])) == "345"
+    assert shown("--after", str(ids[8])) == "" == shown("--before", str(ids[0]))
+    assert "--before" in run_pawl(db, "job", "logs", job, "-n", "3").stderr
+    assert "--after" in run_pawl(db, "job", "logs", job, "-n", "3", "--after", ids[2]).stderr
+    assert run_pawl(db, "job", "logs", job, "-n", "9").stderr == ""
+    for other in ("-f", "--after=7"):
+        refused = run_pawl(db, "job", "logs", job, "--before", "7", other, check=2)
+        assert "--before can be given neither" in refused.stderr
+    api.complete(job, fence)
+    assert shown("-f", "--after", str(ids[4])) == "5678"
+    assert shown("-f", "-n", "2") == "78" and shown("-f", "--since", third) == "345678"
 
 
 def test_follow_ends_with_the_job_and_misses_nothing(db, api):

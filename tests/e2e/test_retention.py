@@ -557,6 +557,27 @@ def test_a_reader_of_logs_stops_no_line(db, api, old_days):
     assert len(retain(api)) == 2 and messages(api) == ["new", "more"]
 
 
+def test_logs_go_beside_locked_jobs(db, api, old_days):
+    """Somebody holds every row of jobs, and of their states: the old days go (1.11).
+
+    Red on: a foreign key from a line to its job: dropping the lines waits for the holder.
+    """
+    api.push_some(3)
+    with db.connect(autocommit=False) as holder:
+        for table in ("job", "ready", "running", "outcome"):
+            holder.execute(f"SELECT 1 FROM pawl.{table} FOR UPDATE")
+        api.connection.execute("SET statement_timeout = '5 s'")
+        assert [step[0] for step in retain(api)] == ["logs", "logs"]
+        assert messages(api) == ["new"]
+        holder.rollback()
+        api.connection.execute("CREATE TABLE naive (job bigint, shard smallint)")
+        api.connection.execute("ALTER TABLE naive ADD FOREIGN KEY (job, shard) REFERENCES pawl.job")
+        holder.execute("SELECT 1 FROM pawl.job FOR UPDATE")
+        api.connection.execute("SET lock_timeout = '100 ms'")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            api.connection.execute("DROP TABLE naive")
+
+
 # -- the steward -------------------------------------------------------------------------
 
 

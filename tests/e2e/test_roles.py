@@ -107,6 +107,7 @@ READABLE = {
     "workers": {R},
     "attempts": {R},
     "logs": {R},
+    "log_arrays": {R},
     "silent_waits": {R},
     "migration": {P, W, R},  # the schema's version, which every program checks
     **dict.fromkeys(

@@ -300,7 +300,8 @@ def test_log_belongs_to_the_callers_transaction(db, api, wid):
 
 
 def test_log_touches_no_row_of_the_job(db, api, wid):
-    """1,000 lines are 1,000 inserts: xmin and ctid of the job's rows stay (1.1)."""
+    """1,000 lines are 1,000 inserts: xmin and ctid of the job's rows stay, and nothing else
+    is read or written (1.1)."""
     job, fence = make(api, wid, "running")
     look = (
         "SELECT x.xmin::text AS a, x.ctid::text AS b, j.xmin::text AS c, j.ctid::text AS d "
@@ -308,14 +309,22 @@ def test_log_touches_no_row_of_the_job(db, api, wid):
     )
     before = api.query(look)
     n = 1000
-    stored = api.value(
-        "log_many",
-        jobs=[job] * n,
-        fences=[fence] * n,
-        ats=[datetime.datetime.now(datetime.timezone.utc)] * n,
-        levels=["info"] * n,
-        messages=[f"line {i}" for i in range(n)],
-    )
+    with db.connect(autocommit=False) as fresh:
+        mine = Api(fresh)
+        stored = mine.value(
+            "log_many",
+            jobs=[job] * n,
+            fences=[fence] * n,
+            ats=[datetime.datetime.now(datetime.timezone.utc)] * n,
+            levels=["info"] * n,
+            messages=[f"line {i}" for i in range(n)],
+        )
+        touched = mine.query(
+            "SELECT split_part(relname, '_p', 1) AS name, n_tup_ins, n_tup_upd, n_tup_del, "
+            "coalesce(seq_scan, 0) + coalesce(idx_scan, 0) AS scans FROM pg_stat_xact_user_tables "
+            "WHERE schemaname = 'pawl' AND n_tup_ins + n_tup_upd + n_tup_del + seq_scan > 0"
+        )
+    assert touched == [("log", n, 0, 0, 0)]
     assert stored == n and api.query(look) == before
     lines = api.query("SELECT message FROM pawl.logs ORDER BY id")
     assert lines == [(f"line {i}",) for i in range(n)]
