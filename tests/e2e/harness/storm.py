@@ -16,6 +16,7 @@ from .api import Api, json_array
 
 LIVE_JOBS = 150  # so few that the actors meet all the time
 RECENT = 300
+PATIENCE_S = 60  # for steps that the seconds have not sufficed for
 
 
 class Record:
@@ -284,13 +285,18 @@ class Storm:
         self.record = Record()
         self.over = threading.Event()
 
-    def run(self, seconds, fleet):
-        """The steps of each actor; then log and deadlocks are those of the storm alone."""
+    def run(self, seconds, fleet, steps=1):
+        """So many seconds, and longer on a busy machine: until each actor has made so
+        many steps.  Then log and deadlocks are those of the storm alone."""
         offset, deadlocks = self.db.cluster.log_size(), self.db.deadlocks()
         actors = [kind(self, n) for kind, count in fleet for n in range(count)]
         for actor in actors:
             actor.start()
         self.over.wait(seconds)
+        end = time.monotonic() + PATIENCE_S
+        while min(actor.steps for actor in actors) < steps and time.monotonic() < end:
+            if self.over.wait(0.1):
+                break
         self.over.set()
         for actor in actors:
             actor.join(60)

@@ -77,8 +77,8 @@ class KeyStorm(Storm):
         self.record.steps = []  # of retention
         db.execute(LOOPS)
 
-    def run(self, seconds, fleet):
-        super().run(seconds, fleet)
+    def run(self, seconds, fleet, steps=1):
+        super().run(seconds, fleet, steps)
         KeyPusher.keep(self, self.db.execute("SELECT key, job, created FROM public.answers"))
 
     def names(self):
