@@ -3,7 +3,8 @@
  *
  *	pusher		reads a command a line from stdin, answers each with a line of JSON
  *
- *	push N FIRST			N jobs, a thousand in a transaction
+ *	push N FIRST			N jobs, a thousand in a transaction, from two connections, as
+ *							the Node peers' pushers
  *	push_keyed N FIRST		the same, each with a unique key of its own
  *	single S C				one job a transaction, for S seconds, from C connections
  *	pace RATE S FILE		RATE jobs a second for S seconds; FILE gets a line for each
@@ -14,6 +15,7 @@
  */
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +26,7 @@
 #include "clock.h"
 
 #define CHUNK 1000
+#define PUSHERS 2
 #define ARGS_SIZE 128
 #define KEY_SIZE 32
 #define MAX_CONNECTIONS 64
@@ -31,9 +34,23 @@
 	"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"                                         \
 	"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 
+/* What a bulk push has left to do; its threads take a chunk at a time. */
+typedef struct bulk_push
+{
+	pthread_barrier_t connected;
+	atomic_long next;
+	long n;
+	long first;
+	bool keyed;
+} bulk_push;
+
+/* One connection of a bulk push, and its thread. */
 typedef struct bulk_pusher
 {
+	pthread_t thread;
 	pawl_client *client;
+	bulk_push *push;
+	bool failed;
 	pawl_job_spec specs[CHUNK];
 	char args[CHUNK][ARGS_SIZE];
 	char keys[CHUNK][KEY_SIZE];
@@ -68,28 +85,74 @@ describe(char args[ARGS_SIZE], long n)
 	return spec;
 }
 
+/* The jobs of one transaction, from number `first` on. */
 static bool
-push_jobs(bulk_pusher *pusher, long n, long first, bool keyed)
+push_chunk(bulk_pusher *pusher, size_t length, long first, bool keyed)
 {
 	pawl_error error;
-	int64_t start_ns = now_ns();
 
-	for (long done = 0; done < n; done += CHUNK)
+	for (size_t i = 0; i < length; i++)
 	{
-		size_t length = n - done < CHUNK ? (size_t) (n - done) : CHUNK;
-
-		for (size_t i = 0; i < length; i++)
-		{
-			pusher->specs[i] = describe(pusher->args[i], first + done + (long) i);
-			snprintf(pusher->keys[i], KEY_SIZE, "key %ld", first + done + (long) i);
-			pusher->specs[i].unique_key = keyed ? pusher->keys[i] : NULL;
-		}
-		if (pawl_push_many(pusher->client, pusher->specs, length, pusher->jobs, NULL,
-		                   &error) != PAWL_OK)
-			return report("push", &error);
+		pusher->specs[i] = describe(pusher->args[i], first + (long) i);
+		snprintf(pusher->keys[i], KEY_SIZE, "key %ld", first + (long) i);
+		pusher->specs[i].unique_key = keyed ? pusher->keys[i] : NULL;
 	}
-	printf("{\"jobs\": %ld, \"seconds\": %.6f}\n", n, seconds_since(start_ns));
+	if (pawl_push_many(pusher->client, pusher->specs, length, pusher->jobs, NULL,
+	                   &error) != PAWL_OK)
+		return report("push", &error);
 	return true;
+}
+
+static void *
+push_chunks(void *argument)
+{
+	bulk_pusher *pusher = argument;
+	bulk_push *push = pusher->push;
+	pawl_error error;
+	bool good = pawl_client_open("", &pusher->client, &error) == PAWL_OK ||
+	            report("connect", &error);
+	long done;
+
+	pthread_barrier_wait(&push->connected);
+	while (good && (done = atomic_fetch_add(&push->next, CHUNK)) < push->n)
+	{
+		long left = push->n - done;
+
+		good = push_chunk(pusher, left < CHUNK ? (size_t) left : CHUNK,
+		                  push->first + done, push->keyed);
+	}
+	pawl_client_close(pusher->client);
+	pusher->failed = !good;
+	return NULL;
+}
+
+static bool
+push_jobs(long n, long first, bool keyed)
+{
+	static bulk_pusher pushers[PUSHERS];
+	bulk_push push = {.n = n, .first = first, .keyed = keyed};
+	int64_t start_ns;
+	bool good = true;
+
+	pthread_barrier_init(&push.connected, NULL, PUSHERS + 1);
+	for (int i = 0; i < PUSHERS; i++)
+	{
+		pushers[i].client = NULL;
+		pushers[i].push = &push;
+		if (pthread_create(&pushers[i].thread, NULL, push_chunks, &pushers[i]) != 0)
+			abort();
+	}
+	pthread_barrier_wait(&push.connected);
+	start_ns = now_ns();
+	for (int i = 0; i < PUSHERS; i++)
+	{
+		pthread_join(pushers[i].thread, NULL);
+		good = good && !pushers[i].failed;
+	}
+	pthread_barrier_destroy(&push.connected);
+	if (good)
+		printf("{\"jobs\": %ld, \"seconds\": %.6f}\n", n, seconds_since(start_ns));
+	return good;
 }
 
 static void *
@@ -147,9 +210,10 @@ push_single(long seconds, long connections)
 
 /* At even times but for a shift of its own, so that no poll falls into step with it. */
 static bool
-push_paced(bulk_pusher *pusher, long rate, long seconds, const char *path)
+push_paced(pawl_client *client, long rate, long seconds, const char *path)
 {
 	FILE *stamps = fopen(path, "w");
+	char args[ARGS_SIZE];
 	int64_t start_ns = now_ns(), job;
 	long jobs = rate * seconds;
 	unsigned int seed = 1;
@@ -159,11 +223,11 @@ push_paced(bulk_pusher *pusher, long rate, long seconds, const char *path)
 		return fprintf(stderr, "pusher: could not open file \"%s\": %m\n", path), false;
 	for (long n = 0; n < jobs; n++)
 	{
-		pawl_job_spec spec = describe(pusher->args[0], n);
+		pawl_job_spec spec = describe(args, n);
 
 		sleep_until(start_ns +
 		            (n * 1000 + rand_r(&seed) % 1000) * NS_PER_S / rate / 1000);
-		if (pawl_push(pusher->client, &spec, &job, NULL, &error) != PAWL_OK)
+		if (pawl_push(client, &spec, &job, NULL, &error) != PAWL_OK)
 		{
 			fclose(stamps);
 			return report("push", &error);
@@ -177,19 +241,19 @@ push_paced(bulk_pusher *pusher, long rate, long seconds, const char *path)
 }
 
 static bool
-obey(bulk_pusher *pusher, const char *line)
+obey(pawl_client *client, const char *line)
 {
 	char path[512];
 	long a, b;
 
 	if (sscanf(line, "push %ld %ld", &a, &b) == 2)
-		return push_jobs(pusher, a, b, false);
+		return push_jobs(a, b, false);
 	if (sscanf(line, "push_keyed %ld %ld", &a, &b) == 2)
-		return push_jobs(pusher, a, b, true);
+		return push_jobs(a, b, true);
 	if (sscanf(line, "single %ld %ld", &a, &b) == 2 && b <= MAX_CONNECTIONS)
 		return push_single(a, b);
 	if (sscanf(line, "pace %ld %ld %511s", &a, &b, path) == 3 && a > 0)
-		return push_paced(pusher, a, b, path);
+		return push_paced(client, a, b, path);
 	fprintf(stderr, "pusher: unknown command: %s", line);
 	return false;
 }
@@ -197,16 +261,16 @@ obey(bulk_pusher *pusher, const char *line)
 int
 main(void)
 {
-	static bulk_pusher pusher;
+	pawl_client *client;
 	char line[1024];
 	pawl_error error;
 	bool good = true;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (pawl_client_open("", &pusher.client, &error) != PAWL_OK)
+	if (pawl_client_open("", &client, &error) != PAWL_OK)
 		return report("connect", &error), 1;
 	while (good && fgets(line, sizeof line, stdin) != NULL)
-		good = obey(&pusher, line);
-	pawl_client_close(pusher.client);
+		good = obey(client, line);
+	pawl_client_close(client);
 	return good ? 0 : 1;
 }

@@ -125,8 +125,8 @@ def notes(results: Results) -> str:
 
 SECTIONS = [
     ("Push", "Many jobs at once, a thousand in a transaction; with unique keys, each job"
-     " has one of its own. The Node peers push on two connections, Pawl's libpawl and the"
-     " SQL queues on one.",
+     " has one of its own. libpawl and the Node peers push on two connections, the SQL queues"
+     " on one.",
      [("push", "{:,} jobs"), ("push, unique keys", "{:,} jobs")],
      ["push.svg"]),
     ("Single push", "One job a transaction. SQL functions and the one-row INSERT, which is"
