@@ -12,10 +12,11 @@
 -- SERIALIZABLE when another transaction has just taken it.
 -- Index: sleeper_pkey.
 -- Locks: none but those of inserts, and waits for nobody, but for what take_key does.
--- The job is inserted first, so that pos is drawn after the transaction has its xid; the
--- flags of sleepers are looked for last, in a statement of its own (see ring).
--- Each expression is prepared anew in each transaction, at a microsecond or two, a call of
--- another function at ten: so there are few of them here.
+-- The job is inserted first, so that pos is drawn, and the flags of sleepers are looked
+-- for, after the transaction has its xid (see ring): both in the second statement, for
+-- each statement costs as much as the rows that it writes.  An expression is prepared anew
+-- in each transaction, at a microsecond or two, and the call of another function costs ten:
+-- so there are few of them here.
 CREATE OR REPLACE FUNCTION pawl.push(
 	kind text,
 	args jsonb DEFAULT '{}',
@@ -36,7 +37,7 @@ DECLARE
 	id bigint;
 	taken boolean;
 	until_start boolean;
-	stamp timestamptz;
+	rings boolean;
 BEGIN
 	-- One look passes what is plainly right; check_job judges the rest.
 	IF (octet_length(kind) BETWEEN 1 AND 255 AND octet_length(queue) BETWEEN 1 AND 255
@@ -59,19 +60,19 @@ BEGIN
 			RETURN id;
 		END IF;
 	END IF;
-	stamp := clock_timestamp();
 	INSERT INTO pawl.job (id, pushed_at, run_at, timeout, max_attempts, priority,
 		until_start, queue, kind, args, meta, unique_key)
-	VALUES (id, stamp, run_at, timeout, max_attempts, priority,
+	VALUES (id, clock_timestamp(), run_at, timeout, max_attempts, priority,
 		until_start, queue, kind, args, meta, unique_key);
-	IF run_at > stamp THEN
+	IF run_at > clock_timestamp() THEN
 		INSERT INTO pawl.scheduled (job_id, due, priority, keyed, queue, kind)
 		VALUES (id, run_at, priority, unique_key IS NOT NULL, queue, kind);
 	ELSE
 		INSERT INTO pawl.ready (job_id, priority, keyed, queue, kind)
-		VALUES (id, priority, unique_key IS NOT NULL, queue, kind);
-		IF EXISTS (SELECT FROM pawl.sleeper s WHERE s.shard = 0 AND s.queue = queue)
-			OR current_setting('transaction_isolation') <> 'read committed' THEN
+		VALUES (id, priority, unique_key IS NOT NULL, queue, kind)
+		RETURNING EXISTS (SELECT FROM pawl.sleeper s WHERE s.shard = 0 AND s.queue = queue)
+			OR current_setting('transaction_isolation') <> 'read committed' INTO rings;
+		IF rings THEN
 			PERFORM pawl.ring(ARRAY[queue]);
 		END IF;
 	END IF;

@@ -1,13 +1,13 @@
 -- ring(queues): tell the workers that sleep on these queues that there is something new
 --
--- Called after the rows were inserted, and a statement of its own: a worker that has set
--- its flag (worker_sleep) before this statement looks is rung for, and one that sets it
--- later finds the inserting transaction in progress, and waits for its end before it
--- trusts the bell.  Outside READ COMMITTED the snapshot may be older than the flag, so it
--- rings always.  NOTIFY takes a lock on the whole database at commit: hence not for
--- nobody.  A session that listens and never reads fills the server's queue of
--- notifications, and would then fail whoever notifies: from half of it on nothing rings,
--- and polling does the work.
+-- Called after the transaction has its xid, in a statement that begins later (push: the one
+-- that inserts into ready, after that into job): a worker that has set its flag
+-- (worker_sleep) before this statement looks is rung for, and one that sets it later finds
+-- the inserting transaction in progress, and waits for its end before it trusts the bell.
+-- Outside READ COMMITTED the snapshot may be older than the flag, so it rings always.
+-- NOTIFY takes a lock on the whole database at commit: hence not for nobody.  A session
+-- that listens and never reads fills the server's queue of notifications, and would then
+-- fail whoever notifies: from half of it on nothing rings, and polling does the work.
 -- Parameters: queues: any, NULLs among them are left out.  Internal.
 -- Locks: none; at commit that of NOTIFY.
 -- Index: sleeper_pkey.
