@@ -11,16 +11,18 @@ typedef struct swept
 	int64_t floor;
 	int64_t written; /* the floor that is in the database */
 	int64_t goal;    /* of this pass */
+	int64_t clear;   /* nobody brings a row below it once those before xid have ended */
 	int64_t at;      /* walked so far */
-	bool open;       /* somebody may still bring a row below the goal */
+	bool open;       /* one of them had not when this pass looked */
 } swept;
 
 struct sweep
 {
 	size_t n;
 	bool passing;
-	size_t lane;     /* that is being walked */
-	uint64_t xid;    /* transactions below it must have ended */
+	bool waiting; /* for some of those that ran before xid: the next pass has it, too */
+	size_t lane;  /* that is being walked */
+	uint64_t xid; /* transactions below it must have ended */
 	int64_t due_ms;  /* of the next step */
 	int64_t pass_ms; /* of the next pass */
 	swept lanes[];
@@ -47,7 +49,7 @@ sweep_set_floors(sweep *s, const int64_t *floors)
 {
 	for (size_t i = 0; i < s->n; i++)
 		s->lanes[i] = (swept){.floor = floors[i], .written = floors[i]};
-	s->passing = false;
+	s->passing = s->waiting = false;
 }
 
 static bool
@@ -126,6 +128,10 @@ sweep_next(sweep *s, const mark *m, int64_t now_ms, sweep_step *ret_step)
 	s->passing = false;
 }
 
+/*
+ * Where somebody always writes, a pass meets a transaction that is older than itself each
+ * time.  So what a pass has waited for in vain, the next one waits for on.
+ */
 void
 sweep_began(sweep *s, const mark *m, uint64_t xid, int64_t now_ms)
 {
@@ -135,12 +141,14 @@ sweep_began(sweep *s, const mark *m, uint64_t xid, int64_t now_ms)
 		swept *l = &s->lanes[i];
 
 		l->goal = mark_top(m, i);
+		l->clear = s->waiting ? l->clear : l->goal;
 		l->at = l->floor;
 		l->open = false;
 	}
+	s->xid = s->waiting ? s->xid : xid;
+	s->waiting = false;
 	s->passing = true;
 	s->lane = 0;
-	s->xid = xid;
 	s->due_ms = now_ms + SWEEP_PAUSE_MS;
 	s->pass_ms = now_ms + SWEEP_PASS_MS;
 }
@@ -149,7 +157,11 @@ sweep_began(sweep *s, const mark *m, uint64_t xid, int64_t now_ms)
 static void
 end_lane(sweep *s, swept *l, int64_t clear_to)
 {
-	if (!l->open && clear_to > l->floor)
+	if (clear_to > l->clear)
+		clear_to = l->clear;
+	if (l->open)
+		s->waiting = s->waiting || clear_to > l->floor;
+	else if (clear_to > l->floor)
 		l->floor = clear_to;
 	l->at = l->goal;
 	s->lane++;
@@ -193,6 +205,6 @@ sweep_raised(sweep *s)
 void
 sweep_failed(sweep *s, int64_t now_ms)
 {
-	s->passing = false;
+	s->passing = s->waiting = false;
 	s->pass_ms = now_ms + SWEEP_FAILED_MS;
 }

@@ -5,7 +5,7 @@
  * steps of a bounded number of positions, and takes at most a twentieth of the
  * claimer's time.  A row that it finds is told to the mark.  Where it finds none, and
  * every transaction that ran when the pass began had ended before the step looked,
- * none can come: the floor rises.
+ * none can come: the floor rises.  Where one had not, the next pass asks for the same.
  *
  * Pure: times and answers come from the caller, the claimer.
  */

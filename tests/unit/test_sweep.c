@@ -106,6 +106,48 @@ test_floor_rises_after_a_clear_pass(void **state)
 	tear_down(&f);
 }
 
+/* Somebody writes at each look, never the same: the floor rises to where it was. */
+static void
+test_floor_rises_among_writers(void **state)
+{
+	fixture f;
+
+	(void) state;
+	set_up(&f, 3 * SWEEP_STEP + 7);
+	begin_pass(&f, 20);
+	assert_int_equal(walk(&f, 19), 0);
+	begin_pass(&f, 40);
+	assert_int_equal(walk(&f, 39), 3 * SWEEP_STEP + 7);
+	sweep_raised(f.sweep);
+	tear_down(&f);
+}
+
+/* What has come meanwhile is no part of what was waited for. */
+static void
+test_floor_rises_no_further_than_it_waited_for(void **state)
+{
+	fixture f;
+	snapshot s = SNAPSHOT_INIT;
+	const int64_t *starts, *stops;
+
+	(void) state;
+	set_up(&f, 3 * SWEEP_STEP);
+	begin_pass(&f, 20);
+	assert_int_equal(walk(&f, 19), 0);
+	mark_begin(f.mark, &starts, &stops);
+	mark_took(f.mark, 1, 5 * SWEEP_STEP);
+	assert_true(snapshot_read(&s, "40:40:"));
+	mark_end(f.mark, &s, true);
+	snapshot_free(&s);
+	begin_pass(&f, 40);
+	assert_int_equal(walk(&f, 39), 3 * SWEEP_STEP);
+	sweep_raised(f.sweep);
+	assert_int_equal(next_step(&f).task, SWEEP_NOTHING);
+	begin_pass(&f, 60);
+	assert_int_equal(walk(&f, 60), 5 * SWEEP_STEP);
+	tear_down(&f);
+}
+
 /* One step looked while a transaction from before the pass was still in progress. */
 static void
 test_floor_stays_while_somebody_may_come(void **state)
@@ -172,6 +214,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_nothing_to_do_at_the_mark),
 		cmocka_unit_test(test_floor_rises_after_a_clear_pass),
+		cmocka_unit_test(test_floor_rises_among_writers),
+		cmocka_unit_test(test_floor_rises_no_further_than_it_waited_for),
 		cmocka_unit_test(test_floor_stays_while_somebody_may_come),
 		cmocka_unit_test(test_found_row),
 		cmocka_unit_test(test_step_takes_its_share_of_the_time),
