@@ -134,3 +134,77 @@ def test_a_walk_over_a_large_table_would_be_seen(crowd):
     ):
         assert blocks(api, naive) > BLOCKS, naive
     assert scans(api) != before
+
+
+# -- what a push costs, by cause -----------------------------------------------------
+
+ARGS = '{"n": 1, "pad": "' + 79 * "x" + '"}'
+MANY = f"pawl.push_many('k', array_fill({ARGS!r}::jsonb, ARRAY[1000]), queue => 'new'"
+KEYS = ", unique_keys => (SELECT array_agg(md5(n::text)) FROM generate_series(1, 1000) n)"
+
+
+def many(more=""):
+    return f"{MANY}{more})"
+
+
+def functions(api, statement):
+    """{function of Pawl: calls} of one statement, nested ones included."""
+
+    def calls():
+        return dict(api.query("SELECT funcname, calls FROM pg_stat_xact_user_functions"
+                              " WHERE schemaname = 'pawl'"))
+
+    with api.connection.transaction(force_rollback=True):
+        api.connection.execute("SET LOCAL track_functions = 'pl'")
+        before = calls()
+        api.connection.execute(f"SELECT * FROM {statement}")
+        return {name: n - before.get(name, 0) for name, n in calls().items()
+                if n > before.get(name, 0)}
+
+
+def wal(api, statement):
+    """(records, bytes) that one call writes, but for its commit."""
+    with api.connection.transaction(force_rollback=True):
+        row = api.one(f"EXPLAIN (ANALYZE, WAL, FORMAT JSON) SELECT * FROM {statement}")
+    plan = row[0]["Plan"]
+    return plan["WAL Records"], plan["WAL Bytes"]
+
+
+def test_a_push_calls_no_other_function(crowd):
+    """The bug: what is checked, looked up and rung in functions of its own, at ten
+    microseconds each; a bare INSERT takes twenty.  What is out of the ordinary does."""
+    api, _ = crowd
+    assert functions(api, f"pawl.push('k', '{ARGS}')") == {"push": 1}
+    assert functions(api, "pawl.push('k', queue => 'q', run_at => 'infinity')") == {"push": 1}
+    assert functions(api, "pawl.push('k', max_attempts => 3)") == {"push": 1, "check_job": 1}
+
+
+@pytest.mark.parametrize("keys", ["", KEYS])
+def test_many_are_pushed_without_a_call_for_each(crowd, keys):
+    """The bug: a function that is called for each job or key; the naive form is one push
+    a job, which is seen."""
+    api, _ = crowd
+    assert max(functions(api, many(keys)).values()) == 1
+    assert functions(api, f"(SELECT pawl.push('k', '{ARGS}') FROM generate_series(1, 9)) p") \
+        == {"push": 9}
+
+
+def test_a_push_writes_five_records(crowd):
+    """A row and an entry in job, a row and two entries in ready; the sequences' own come
+    with each 32nd job.  The bug: an index more, or a row that is written twice."""
+    api, _ = crowd
+    found = [wal(api, f"pawl.push('k', '{ARGS}')")[0] for _ in range(10)]
+    print(found)
+    assert min(found) == 5
+
+
+@pytest.mark.parametrize("keys,most", [("", 600), (KEYS, 900)])
+def test_the_log_of_many_pushed(crowd, keys, most):
+    """Bytes of WAL a job; an index more on what is written is some 70."""
+    api, _ = crowd
+    found = [wal(api, many(keys))[1] / 1000 for _ in range(3)]
+    print(found)
+    assert min(found) <= most
+    with api.connection.transaction(force_rollback=True):
+        api.connection.execute("CREATE INDEX ON pawl.ready (kind, pos)")
+        assert wal(api, many(keys))[1] / 1000 > most
