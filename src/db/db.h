@@ -38,6 +38,7 @@ typedef struct db_limits
 	int statement_timeout_ms; /* of each statement */
 	int idle_timeout_ms;      /* idle in transaction */
 	bool session_path;        /* keep the session's search_path: a user's own tables */
+	bool at_once;             /* see db_run_once */
 } db_limits;
 
 /* 5 s, 30 s, 10 s; what NULL means where limits are asked for */
@@ -99,7 +100,11 @@ PAWL_CHECK pawl_status db_run(db *conn, const db_limits *limits, int64_t deadlin
                               const char *sql, const db_params *params,
                               db_result **ret_result, pawl_error *error);
 
-/* The same, once: no retry. */
+/*
+ * The same, once: no retry.  With limits->at_once COMMIT travels with the statement, in
+ * one round trip; if the connection is lost, nobody asks what became of it: ERR_UNKNOWN.
+ * For whoever finds out by himself.
+ */
 PAWL_CHECK pawl_status db_run_once(db *conn, const db_limits *limits, const char *sql,
                                    const db_params *params, db_result **ret_result,
                                    pawl_error *error);

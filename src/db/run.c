@@ -49,10 +49,14 @@ try_once(db *conn, const db_limits *limits, int64_t deadline_ms, const char *sql
 	auto_result *result = NULL;
 	pawl_status status = txn_begin(conn, limits, deadline_ms, error);
 
-	if (status == PAWL_OK)
+	if (status == PAWL_OK && limits->at_once)
+		status = txn_exec_last(conn, sql, params, &result, error);
+	else if (status == PAWL_OK)
+	{
 		status = txn_exec(conn, sql, params, &result, error);
-	if (status == PAWL_OK)
-		status = txn_commit(conn, deadline_ms, error);
+		if (status == PAWL_OK)
+			status = txn_commit(conn, deadline_ms, error);
+	}
 	if (status == PAWL_OK && ret_result != NULL)
 	{
 		*ret_result = result;
@@ -77,6 +81,7 @@ db_run(db *conn, const db_limits *limits, int64_t deadline_ms, const char *sql,
 {
 	pawl_error best = {.status = PAWL_OK};
 
+	assert(limits == NULL || !limits->at_once);
 	for (int round = 0;; round++)
 	{
 		db_limits capped = limits_until(limits, deadline_ms);

@@ -4,6 +4,7 @@
  * First round trip: BEGIN, the limits, the first statement, the transaction's mark (its
  * id; see db/doubt.h).  Then one for each further statement with the mark again, and one
  * for COMMIT.  So the id is always known before COMMIT is sent, and costs no round trip.
+ * Who needs no id, because what is lost is found otherwise, has it all in one.
  *
  * Nothing of a role's or a database's settings matters inside: isolation level, access
  * mode, limits and search_path are set for the transaction.  (A transaction that writes
@@ -42,8 +43,8 @@ const db_limits DB_LIMITS_DEFAULT = {
 #define OWN_PATH "'pg_catalog, pg_temp'"
 #define SESSION_PATH "pg_catalog.current_setting('search_path')"
 
-/* BEGIN, limits, the statement, the mark. */
-#define STEPS_MAX 4
+/* BEGIN, limits, the statement, the mark, COMMIT. */
+#define STEPS_MAX 5
 
 static int64_t
 answer_deadline(const db *conn)
@@ -122,6 +123,7 @@ typedef struct exchange
 	wire_step steps[STEPS_MAX];
 	size_t count;
 	size_t main; /* index of the caller's statement; count: it has none */
+	size_t mark;
 	char limits[sizeof(LIMITS_SQL) + 3 * 12 + sizeof(SESSION_PATH)];
 } exchange;
 
@@ -148,6 +150,7 @@ compose(exchange *e, const db *conn, const char *sql, const db_params *params)
 	e->main = e->count;
 	if (sql != NULL)
 		add_step(e, sql, params);
+	e->mark = e->count;
 	add_step(e, DOUBT_MARK_SQL, NULL);
 }
 
@@ -160,7 +163,7 @@ judge(db *conn, const exchange *e, int64_t elapsed_ms, pawl_error *error)
 {
 	bool timed_out = elapsed_ms >= conn->limits.statement_timeout_ms;
 
-	for (size_t i = 0; i < e->count; i++)
+	for (size_t i = 0; i <= e->mark; i++)
 	{
 		const PGresult *result = e->steps[i].result;
 		const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
@@ -180,10 +183,30 @@ judge(db *conn, const exchange *e, int64_t elapsed_ms, pawl_error *error)
 	return PAWL_OK;
 }
 
-/* One round trip inside the transaction; see compose. */
+/* The server has answered COMMIT. */
 static pawl_status
-round_trip(db *conn, const char *sql, const db_params *params, PGresult **ret_result,
-           pawl_error *error)
+judge_commit(db *conn, const PGresult *result, int64_t elapsed_ms, pawl_error *error)
+{
+	pawl_status status = PAWL_OK;
+
+	conn->state = DB_IDLE;
+	if (!wire_succeeded(result))
+	{
+		status = report_result(error, result, true);
+		blocker_explain(conn, result, elapsed_ms, error);
+	}
+	else if (strcmp(PQcmdStatus((PGresult *) (uintptr_t) result), "COMMIT") != 0)
+		status = error_set(error, PAWL_ERR_DATABASE,
+		                   "the transaction had failed and was rolled back");
+	if (status == PAWL_ERR_CONNECTION || PQtransactionStatus(conn->pg) != PQTRANS_IDLE)
+		db_close(conn);
+	return status;
+}
+
+/* One round trip inside the transaction; see compose.  last: with COMMIT. */
+static pawl_status
+round_trip(db *conn, const char *sql, const db_params *params, bool last,
+           PGresult **ret_result, pawl_error *error)
 {
 	exchange e = {.count = 0};
 	int64_t started = clock_ms();
@@ -191,6 +214,8 @@ round_trip(db *conn, const char *sql, const db_params *params, PGresult **ret_re
 
 	assert(conn->state == DB_BEGUN || conn->state == DB_OPEN);
 	compose(&e, conn, sql, params);
+	if (last)
+		add_step(&e, "COMMIT", NULL);
 	blocker_begin(conn);
 	status = wire_exchange(conn, e.steps, e.count, answer_deadline(conn), error);
 	blocker_end(conn);
@@ -201,12 +226,15 @@ round_trip(db *conn, const char *sql, const db_params *params, PGresult **ret_re
 	}
 	if (status == PAWL_OK)
 	{
-		doubt_note(&conn->mark, (const db_result *) e.steps[e.count - 1].result);
-		if (ret_result != NULL)
-		{
-			*ret_result = e.steps[e.main].result;
-			e.steps[e.main].result = NULL;
-		}
+		doubt_note(&conn->mark, (const db_result *) e.steps[e.mark].result);
+		if (last)
+			status = judge_commit(conn, e.steps[e.mark + 1].result,
+			                      clock_ms() - started, error);
+	}
+	if (status == PAWL_OK && ret_result != NULL)
+	{
+		*ret_result = e.steps[e.main].result;
+		e.steps[e.main].result = NULL;
 	}
 	wire_clear(e.steps, e.count);
 	return status;
@@ -221,12 +249,28 @@ txn_exec(db *conn, const char *sql, const db_params *params, db_result **ret_res
 
 	ASSERT_OWNER(conn);
 	assert(sql != NULL);
-	status = round_trip(conn, sql, params, &result, error);
+	status = round_trip(conn, sql, params, false, &result, error);
 	if (status == PAWL_OK && ret_result != NULL)
 		*ret_result = (db_result *) result;
 	else
 		PQclear(result);
 	return status;
+}
+
+pawl_status
+txn_exec_last(db *conn, const char *sql, const db_params *params,
+              db_result **ret_result, pawl_error *error)
+{
+	PGresult *result = NULL;
+	pawl_status status;
+
+	ASSERT_OWNER(conn);
+	assert(sql != NULL && conn->state == DB_BEGUN);
+	status = round_trip(conn, sql, params, true, &result, error);
+	if (status == PAWL_ERR_CONNECTION && error != NULL)
+		error->status = PAWL_ERR_UNKNOWN;
+	*ret_result = (db_result *) result;
+	return status != PAWL_ERR_CONNECTION ? status : PAWL_ERR_UNKNOWN;
 }
 
 static pawl_status
@@ -237,7 +281,7 @@ exec_script(db *conn, const char *sql, pawl_error *error)
 	int64_t started;
 
 	if (conn->state == DB_BEGUN)
-		status = round_trip(conn, NULL, NULL, NULL, error);
+		status = round_trip(conn, NULL, NULL, false, NULL, error);
 	if (status != PAWL_OK)
 		return status;
 
@@ -261,26 +305,6 @@ exec_script(db *conn, const char *sql, pawl_error *error)
 
 /* ---------------------------------------------------------------- commit -------- */
 
-/* The server has answered COMMIT. */
-static pawl_status
-judge_commit(db *conn, const PGresult *result, int64_t elapsed_ms, pawl_error *error)
-{
-	pawl_status status = PAWL_OK;
-
-	conn->state = DB_IDLE;
-	if (!wire_succeeded(result))
-	{
-		status = report_result(error, result, true);
-		blocker_explain(conn, result, elapsed_ms, error);
-	}
-	else if (strcmp(PQcmdStatus((PGresult *) (uintptr_t) result), "COMMIT") != 0)
-		status = error_set(error, PAWL_ERR_DATABASE,
-		                   "the transaction had failed and was rolled back");
-	if (status == PAWL_ERR_CONNECTION || PQtransactionStatus(conn->pg) != PQTRANS_IDLE)
-		db_close(conn);
-	return status;
-}
-
 pawl_status
 txn_commit(db *conn, int64_t deadline_ms, pawl_error *error)
 {
@@ -296,7 +320,7 @@ txn_commit(db *conn, int64_t deadline_ms, pawl_error *error)
 		return PAWL_OK;
 	}
 	if (!conn->mark.current)
-		status = round_trip(conn, NULL, NULL, NULL, error);
+		status = round_trip(conn, NULL, NULL, false, NULL, error);
 	if (status != PAWL_OK)
 		return status;
 

@@ -20,6 +20,13 @@ PAWL_CHECK pawl_status txn_exec(db *conn, const char *sql, const db_params *para
                                 db_result **ret_result, pawl_error *error);
 
 /*
+ * The only statement, and COMMIT, in one round trip.  A lost connection is ERR_UNKNOWN.
+ * *ret_result is NULL on failure.
+ */
+PAWL_CHECK pawl_status txn_exec_last(db *conn, const char *sql, const db_params *params,
+                                     db_result **ret_result, pawl_error *error);
+
+/*
  * Commit.  A COMMIT without an answer is asked for until deadline_ms: OK; ERR_CONNECTION
  * when nothing was done; ERR_UNKNOWN.
  */

@@ -13,9 +13,14 @@
 #include "base/clock.h"
 #include "base/limits.h"
 
-/* A claim waits for nobody but an outsider's lock; shorter than it takes to drain. */
-static const db_limits limits = {
-	.lock_timeout_ms = 2000, .statement_timeout_ms = 10000, .idle_timeout_ms = 10000};
+/*
+ * A claim waits for nobody but an outsider's lock; shorter than it takes to drain.  A
+ * claim without an answer is found by STEP_UNKNOWN, so nobody asks what became of it.
+ */
+static const db_limits limits = {.lock_timeout_ms = 2000,
+                                 .statement_timeout_ms = 10000,
+                                 .idle_timeout_ms = 10000,
+                                 .at_once = true};
 
 /* While it rings, what else is due may wait so long. */
 #define CHORE_PATIENCE_MS 500

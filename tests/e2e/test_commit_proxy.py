@@ -14,7 +14,7 @@ from harness.program import Worker, run_pawl
 from harness.proxy import CUT_ANSWER, CUT_BEFORE, Proxy, commit_of
 from harness.wait import wait_until
 
-ASKED_S = 30  # how long a claim asks what became of it, and some
+TOLD_S = 30
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def test_claim_whose_answer_is_lost(db, api, proxy, tmp_path, action):
 
 @pytest.mark.slow
 def test_claim_that_nobody_can_tell_of(db, api, proxy, tmp_path):
-    """The COMMIT of a claim was done, and the server cannot be asked: the jobs stand in
+    """The COMMIT of a claim was done, and the server cannot be had: the jobs stand in
     running under a worker that lives and beats.  It reads what it holds, releases what
     it does not know of, and they run once; a lost answer is no crash."""
     ledger = Ledger(tmp_path)
@@ -162,7 +162,7 @@ def test_claim_that_nobody_can_tell_of(db, api, proxy, tmp_path):
         assert fault.struck.wait(20), worker.log()
         stranded = api.query("SELECT job_id FROM pawl.running")
         assert len(stranded) > 0 and ledger.runs() == []
-        wait_until(lambda: "unknown" in worker.log(), ASKED_S, worker.log)
+        wait_until(lambda: "trying again" in worker.log(), TOLD_S, worker.log)
         proxy.refuse = False
         invariants.wait_finished(db, len(jobs), 30)
         drained(worker)
