@@ -2,11 +2,15 @@
 
 The bug: a steward that asks for each of its duties by a transaction of its own; a fleet
 of fifty idle workers then keeps a server busy.  And: what was promoted stays in the index
-by due time while somebody holds a snapshot, and each tick walks over all of it.
+by due time while somebody holds a snapshot, and each tick walks over all of it.  Seeds
+are printed; PAWL_SEED repeats them.
 """
 
 import datetime
+import os
+import random
 import re
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -17,6 +21,8 @@ from harness.cost import blocks
 from harness.proxy import Proxy
 from harness.wait import wait_until
 
+SEED = int(os.environ.get("PAWL_SEED", random.SystemRandom().randrange(10**9)))
+SECONDS = 30 if os.environ.get("PAWL_TORTURE") else 5
 LOOKS = 5  # ticks that are watched
 RSS_KIB = 16 << 10
 
@@ -184,3 +190,54 @@ def test_the_worker_looks_from_the_mark_and_finds_the_late(db, api, worker, held
             wait_until(lambda: api.state(job) == "succeeded", 20, steward.log)
     print(f"{looks} looks, {whole:.1f} at everything")
     assert whole < looks / 2
+
+
+class Scheduler(threading.Thread):
+    """Transactions of random length that push what is due soon, or lock it for a while."""
+
+    def __init__(self, database, seed, stop):
+        super().__init__(daemon=True)
+        self.database, self.stop, self.random = database, stop, random.Random(seed)
+        self.pushed = 0
+
+    def run(self):
+        with self.database.connect(autocommit=False) as connection:
+            while not self.stop.is_set():
+                pushed = self.transaction(Api(connection))
+                self.stop.wait(self.random.choice([0, 0.01, 0.5, 2]))
+                if self.random.random() < 0.2:
+                    connection.rollback()
+                else:
+                    connection.commit()
+                    self.pushed += pushed
+
+    def transaction(self, api):
+        if self.random.random() < 0.2:
+            api.query("SELECT FROM pawl.scheduled WHERE job_id % 3 = 0 FOR UPDATE SKIP LOCKED")
+            return 0
+        n = self.random.randrange(1, 20)
+        for _ in range(n):
+            api.push(run_at=api.one("SELECT clock_timestamp() + %s * interval '1 ms'",
+                                    [self.random.choice([1, 50, 300, 1000])]))
+            self.stop.wait(self.random.choice([0, 0, 0.005]))
+        return n
+
+
+def test_nothing_that_is_scheduled_is_passed_over(db, api, worker, held):
+    """Late committers, rollbacks and locked rows, at random, beside dead rows that keep the
+    steward from looking at everything: soon after the last has ended nothing is left."""
+    print(f"seed {SEED}")
+    leave_behind(db, 100_000)
+    stop = threading.Event()
+    schedulers = [Scheduler(db, SEED + i, stop) for i in range(4)]
+    with worker("--lease", "300ms", "-j", "2", handlers={"other": "true"}) as steward:
+        for scheduler in schedulers:
+            scheduler.start()
+        stop.wait(SECONDS)
+        stop.set()
+        for scheduler in schedulers:
+            scheduler.join(30)
+            assert not scheduler.is_alive()
+        wait_until(lambda: api.one("SELECT count(*) FROM pawl.scheduled") == 0, 15, steward.log)
+    pushed = sum(scheduler.pushed for scheduler in schedulers)
+    assert api.one("SELECT count(*) FROM pawl.ready") == pushed > 50
