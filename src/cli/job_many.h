@@ -5,6 +5,7 @@
 #define PAWL_CLI_JOB_MANY_H
 
 #include "cli/command.h"
+#include "cli/job.h"
 
 typedef struct many_options
 {
@@ -14,6 +15,32 @@ typedef struct many_options
 	const char *reason; /* of a cancel */
 	bool dry_run;
 } many_options;
+
+/* The options that choose jobs; which states there are is the verb's. */
+#define MANY_OPTIONS_CHOICE(states)                                                    \
+	{.name = "kind",                                                                   \
+	 .type = OPTION_TEXT,                                                              \
+	 .offset = offsetof(many_options, kind),                                           \
+	 .value = "KIND",                                                                  \
+	 .help = "all jobs of this kind that are in --state"},                             \
+		{.name = "queue",                                                              \
+	     .letter = 'q',                                                                \
+	     .type = OPTION_TEXT,                                                          \
+	     .offset = offsetof(many_options, queue),                                      \
+	     .value = "QUEUE",                                                             \
+	     .help = "all jobs of this queue that are in --state"},                        \
+	{                                                                                  \
+		.name = "state", .type = OPTION_CHOICE,                                        \
+		.offset = offsetof(many_options, state), .value = "STATE",                     \
+		.choices = JOB_STATES, .help = (states)                                        \
+	}
+
+#define MANY_OPTION_DRY_RUN                                                            \
+	{                                                                                  \
+		.name = "dry-run", .type = OPTION_FLAG,                                        \
+		.offset = offsetof(many_options, dry_run),                                     \
+		.help = "only show which jobs it would be"                                     \
+	}
 
 /* What is done with the jobs. */
 typedef struct many_verb

@@ -7,27 +7,8 @@
 static const many_options RETRY_DEFAULTS = {.state = -1};
 
 static const option_spec RETRY_OPTIONS[] = {
-	{.name = "kind",
-     .type = OPTION_TEXT,
-     .offset = offsetof(many_options, kind),
-     .value = "KIND",
-     .help = "all jobs of this kind that are in --state"},
-	{.name = "queue",
-     .letter = 'q',
-     .type = OPTION_TEXT,
-     .offset = offsetof(many_options, queue),
-     .value = "QUEUE",
-     .help = "all jobs of this queue that are in --state"},
-	{.name = "state",
-     .type = OPTION_CHOICE,
-     .offset = offsetof(many_options, state),
-     .value = "STATE",
-     .choices = JOB_STATES,
-     .help = "failed or cancelled"},
-	{.name = "dry-run",
-     .type = OPTION_FLAG,
-     .offset = offsetof(many_options, dry_run),
-     .help = "only show which jobs it would be"},
+	MANY_OPTIONS_CHOICE("failed or cancelled"),
+	MANY_OPTION_DRY_RUN,
 	OPTIONS_END,
 };
 
