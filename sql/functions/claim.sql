@@ -48,6 +48,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
 	few constant int := 4;	-- to plan one statement for all costs more than so many of one
+	default_timeout constant interval := '15 min';
 	leased boolean;
 	stamp timestamptz := clock_timestamp();
 	in_range constant text := '(SELECT d.id, d.args, d.meta, d.timeout FROM pawl.job d
@@ -158,22 +159,26 @@ BEGIN
 					$6::int, $7, $8::int, NULL::text
 				FROM (VALUES (1)) one LEFT JOIN pawl.job j ON j.shard = 0 AND j.id = $1'
 			USING ids[i], fences[i], kinds_taken[i], queues_taken[i], attempts[i],
-				priorities[i], positions[i], crash_counts[i], stamp, interval '15 min';
+				priorities[i], positions[i], crash_counts[i], stamp, default_timeout;
 		END LOOP;
 	ELSIF ids IS NOT NULL THEN
 		RETURN QUERY EXECUTE
 			'SELECT c.job, c.fence, c.kind, j.args, c.queue, c.attempt,
-				CASE WHEN coalesce(j.timeout, $12) > interval ''0''
-					THEN $11 + coalesce(j.timeout, $12) END,
+				CASE WHEN j.timeout IS NULL THEN $11 + $12
+					WHEN j.timeout > interval ''0'' THEN $11 + j.timeout END,
 				j.meta,
-				(extract(epoch FROM coalesce(j.timeout, $12)) * 1000)::bigint,
+				CASE WHEN j.timeout IS NULL THEN $13
+					ELSE (extract(epoch FROM j.timeout) * 1000)::bigint END,
 				c.priority::int, c.pos, c.crashes::int, NULL::text
-			FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) WITH ORDINALITY
-				c (job, fence, attempt, kind, queue, priority, pos, crashes, o)
+			FROM (SELECT unnest($1) AS job, unnest($2) AS fence, unnest($3) AS attempt,
+				unnest($4) AS kind, unnest($5) AS queue, unnest($6) AS priority,
+				unnest($7) AS pos, unnest($8) AS crashes,
+				generate_series(1, cardinality($1)) AS o) c
 			LEFT JOIN ' || CASE WHEN highest - lowest < 2 * cardinality(ids) THEN in_range
 				ELSE one_by_one END || ' ORDER BY c.o'
 		USING ids, fences, attempts, kinds_taken, queues_taken, priorities, positions,
-			crash_counts, lowest, highest, stamp, interval '15 min';
+			crash_counts, lowest, highest, stamp, default_timeout,
+			(extract(epoch FROM default_timeout) * 1000)::bigint;
 	END IF;
 	IF NOT from_floors THEN
 		FOREACH queue IN ARRAY paused LOOP

@@ -14,6 +14,9 @@ from harness.paths import REPO
 PER_CALL = 10  # jobs that a call is about
 BLOCKS = 2500  # measured: at most some 1,900, most of it planning; a walk over all jobs: 3,100
 
+BATCH = 1000  # jobs of one statement of a busy worker, and what each of them may cost:
+A_JOB = {"claim": (11, 330), "complete_many": (11, 330)}  # blocks, bytes of WAL
+
 FILL = """
 SELECT count(*) FROM pawl.push_many('k', array_fill('{}'::jsonb, ARRAY[200000]));
 SELECT count(*) FROM pawl.push_many('k', array_fill('{}'::jsonb, ARRAY[20000]),
@@ -97,6 +100,24 @@ def calls(api, wid):
     return found
 
 
+def batch_cost(api, wid):
+    """(blocks, bytes of WAL) a job of a claim and of a settle of 1,000; undone."""
+    found = {}
+    with api.connection.transaction(force_rollback=True):
+        for name in ("claim", "complete_many"):
+            call = f"pawl.claim('{wid}', {BATCH})"
+            if name == "complete_many":
+                rows = api.claim(wid, BATCH)
+                jobs, fences = [row.job for row in rows], [row.fence for row in rows]
+                call = f"pawl.complete_many(ARRAY{jobs}::bigint[], ARRAY{fences}::bigint[])"
+            row = api.one(f"EXPLAIN (ANALYZE, BUFFERS, WAL, FORMAT JSON) SELECT * FROM {call}")
+            plan = row[0]["Plan"]
+            assert plan["Actual Rows"] == BATCH and plan.get("WAL FPI", 0) == 0
+            read = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+            found[name] = (read / BATCH, plan["WAL Bytes"] / BATCH)
+    return found
+
+
 def scans(api):
     """How often each large table was read from end to end; partitions under one name."""
     api.query("SELECT pg_stat_force_next_flush()")
@@ -122,6 +143,24 @@ def test_each_function_reads_little(crowd, statistics):
     assert [name for name, _ in before] == [
         "attempt", "job", "outcome", "ready", "scheduled", "unique_key"]
     assert {name: n for name, n in found.items() if n > BLOCKS} == {}
+
+
+@pytest.mark.parametrize("statistics", ["cold", "fresh"])
+def test_a_job_of_a_batch_costs_little(crowd, statistics):
+    """A claim or a settle of many jobs reads and writes a bounded amount for each of them.
+
+    Red on: a lookup of each description (3 blocks more), and on a settle that locks and
+    deletes its rows in a loop over them.
+    """
+    api, _ = crowd
+    wid = api.one("SELECT id FROM pawl.workers LIMIT 1")
+    if statistics == "fresh":
+        api.connection.execute("ANALYZE")
+    batch_cost(api, wid)  # the first fills the session's caches of the catalogue
+    found = batch_cost(api, wid)
+    print(found)
+    for name, (blocks_read, bytes_written) in found.items():
+        assert blocks_read <= A_JOB[name][0] and bytes_written <= A_JOB[name][1], (name, found)
 
 
 def test_a_walk_over_a_large_table_would_be_seen(crowd):
