@@ -171,12 +171,15 @@ is_due(const log_queue *q)
 bool
 log_queue_take(log_queue *q, log_list *ret_lines)
 {
+	size_t bytes = 0;
+
 	auto_lock(&q->mutex);
 	assert(ret_lines->n == 0);
 	while (!is_due(q))
 		wait_cond(&q->cond, &q->mutex,
 		          q->lines.n > 0 ? q->first_ms + LOG_FLUSH_MS : CLOCK_NEVER);
-	while (q->lines.first != NULL && ret_lines->n < LOG_BATCH)
+	while (q->lines.first != NULL && ret_lines->n < LOG_BATCH &&
+	       bytes < LOG_BATCH_BYTES)
 	{
 		log_entry *entry = q->lines.first;
 
@@ -184,6 +187,7 @@ log_queue_take(log_queue *q, log_list *ret_lines)
 		if (q->lines.first == NULL)
 			q->lines.last = NULL;
 		q->lines.n--;
+		bytes += entry->bytes;
 		append(ret_lines, entry);
 	}
 	q->taken += ret_lines->n;

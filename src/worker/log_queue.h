@@ -61,8 +61,8 @@ void log_queue_hurry(log_queue *q);
 void log_queue_end(log_queue *q);
 
 /*
- * Writer: wait until lines are due and take at most LOG_BATCH of them.  False: the end,
- * and nothing is left.
+ * Writer: wait until lines are due and take at most LOG_BATCH of them, of LOG_BATCH_BYTES
+ * and a line.  False: the end, and nothing is left.
  */
 bool log_queue_take(log_queue *q, log_list *ret_lines);
 

@@ -27,7 +27,7 @@ typedef struct log_writer
 	log_queue *queue;
 	db *db;
 	outage outage;
-	log_line lines[LOG_BATCH];
+	log_line *lines; /* LOG_BATCH; not touched before there are so many */
 	uint64_t dropped_told;
 	int64_t told_ms;
 	int64_t end_ms; /* give up then; 0: the run goes on */
@@ -136,7 +136,8 @@ tries_are_over(const log_writer *self)
 void *
 log_writer_main(void *arg)
 {
-	log_writer self = {.worker = arg};
+	log_line lines[LOG_BATCH];
+	log_writer self = {.worker = arg, .lines = lines};
 	log_list taken = {0};
 
 	self.queue = &self.worker->log;

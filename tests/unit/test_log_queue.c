@@ -1,7 +1,7 @@
 /*
  * test_log_queue.c - log lines on their way to the log writer
  *
- * Bugs guarded against: the line that would say why a job failed waits for a thousand
+ * Bugs guarded against: the line that would say why a job failed waits for thousands of
  * others; a handler that logs waits for the database; lines that are kept without end
  * while there is no database; what was dropped is counted twice or not at all.
  */
@@ -106,6 +106,7 @@ test_full_with_large_lines(void **state)
 	n = q.lines.n;
 	assert_true(n > 1000 && n < LOG_QUEUE_LINES);
 	assert_true(log_queue_take(&q, &taken));
+	assert_true(taken.n > 100 && taken.n * sizeof(large) < 2 * LOG_BATCH_BYTES);
 	log_queue_add(&q, 1, 2, PAWL_INFO, large, sizeof(large), NULL);
 	assert_int_equal(log_queue_dropped(&q), 2);
 	log_queue_forget(&q, &taken);
