@@ -18,7 +18,9 @@ GRANT SELECT ON pawl.migration TO pawl_producer, pawl_worker, pawl_reader;
 -- a producer pushes, and may call off what was pushed
 GRANT EXECUTE ON FUNCTION pawl.push, pawl.push_many(jsonb),
 	pawl.push_many(text, jsonb[], text, int, timestamptz, int, interval, jsonb,
-		text[], text),
+		text[], text, bigint, text, bigint, bigint),
+	pawl.batch_open, pawl.batch_seal, pawl.batch_cancel, pawl.batch_rerun,
+	pawl.batch_progress,
 	pawl.cancel, pawl.cancel_many, pawl.retry, pawl.retry_many,
 	pawl.queue_pause, pawl.queue_resume
 	TO pawl_producer;
@@ -26,7 +28,9 @@ GRANT EXECUTE ON FUNCTION pawl.push, pawl.push_many(jsonb),
 -- a worker claims and settles; its handlers push further jobs
 GRANT EXECUTE ON FUNCTION pawl.push, pawl.push_many(jsonb),
 	pawl.push_many(text, jsonb[], text, int, timestamptz, int, interval, jsonb,
-		text[], text),
+		text[], text, bigint, text, bigint, bigint),
+	pawl.batch_open, pawl.batch_seal, pawl.batch_progress, pawl.fold,
+	pawl.fold_batches,
 	pawl.worker_start, pawl.heartbeat, pawl.worker_stop, pawl.worker_sleep,
 	pawl.worker_wake, pawl.bell, pawl.claim, pawl.held,
 	pawl.suspects_waiting, pawl.floors, pawl.sweep, pawl.raise_floor,
@@ -39,6 +43,6 @@ GRANT EXECUTE ON FUNCTION pawl.push, pawl.push_many(jsonb),
 
 -- a reader looks
 GRANT SELECT ON pawl.jobs, pawl.queues, pawl.workers, pawl.attempts, pawl.logs,
-	pawl.log_arrays, pawl.silent_waits
+	pawl.log_arrays, pawl.silent_waits, pawl.batches, pawl.batch_stages
 	TO pawl_reader;
-GRANT EXECUTE ON FUNCTION pawl.job_list TO pawl_reader;
+GRANT EXECUTE ON FUNCTION pawl.job_list, pawl.batch_progress TO pawl_reader;

@@ -154,6 +154,12 @@ SECTIONS = [
     ("The Node peers as they come", "In their default configuration, one job at a time; a"
      " few jobs, because they are slow so.",
      [("push, defaults", "{:,} jobs"), ("drain, defaults", "{:,} jobs")], []),
+    ("Results of a batch", "Each completes a job that runs and counts it, one a"
+     " transaction: by the batch that the job is in; not at all, which is the floor; by a"
+     " statement that raises a counter in one row; by SELECT … FOR UPDATE and an UPDATE"
+     " from the client.",
+     [("results of a batch", "{} sessions"), ("results of a batch: CPU", "{} sessions")],
+     []),
     ("What an idle worker costs", "A worker that has nothing to do.",
      [(f"idle: {what}", "") for what in
       ("transactions", "CPU of the worker", "CPU of the server", "memory")], []),

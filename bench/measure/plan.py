@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Callable
 
-from . import backlog, handlers, idle, latency, logs, single, slices, throughput
+from . import backlog, batches, handlers, idle, latency, logs, single, slices, throughput
 from .systems import SYSTEMS, there_is
 from .targets import NODE_PEERS
 from .turn import Bench
@@ -24,6 +24,7 @@ class Sizes:
     idle_s: int
     handlers: int
     lines: int           # of logs
+    results: int         # into one batch; divided by 64
     defaults: int        # jobs, for a peer's default configuration
     slow_defaults: int   # for pg-boss's: one job at each poll
 
@@ -31,15 +32,16 @@ class Sizes:
 FULL = Sizes(repetitions=3, small=200_000, large=1_000_000, huge=10_000_000,
              beside=1_000_000, slice_jobs=50_000, slice_count=20, writer_s=60, single_s=3,
              latency_s=10, idle_s=10, handlers=10_000, lines=1_000_000,
-             defaults=10_000, slow_defaults=5)
+             results=12_800, defaults=10_000, slow_defaults=5)
 QUICK = Sizes(repetitions=1, small=50_000, large=200_000, huge=400_000,
               beside=50_000, slice_jobs=20_000, slice_count=5, writer_s=5, single_s=1,
               latency_s=3, idle_s=4, handlers=1_000, lines=200_000,
-              defaults=1_000, slow_defaults=3)
+              results=3_200, defaults=1_000, slow_defaults=3)
 # For the harness itself: whether it works, whatever the figures.
 TINY = Sizes(repetitions=1, small=2_000, large=3_000, huge=5_000, beside=1_000,
              slice_jobs=1_000, slice_count=3, writer_s=1, single_s=1, latency_s=1,
-             idle_s=1, handlers=20, lines=2_000, defaults=50, slow_defaults=2)
+             idle_s=1, handlers=20, lines=2_000, results=128,
+             defaults=50, slow_defaults=2)
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ def make_plan(sizes: Sizes, systems: list) -> list:
         part("exec", 60, pawl, lambda b: handlers.exec_handlers(b, system, sizes.handlers))
         part("logs", 90, pawl, lambda b: logs.alone(b, system, sizes.lines))
         part("logs", 70, pawl, lambda b: logs.beside_drain(b, system, sizes.large))
+        part("batches", 120, pawl, lambda b: batches.results(b, system, sizes.results))
     part("idle", 160, workers, lambda b: idle.idle(b, workers, sizes.idle_s))
     part("defaults", 70, systems, lambda b: defaults(b, systems, sizes))
     for system in pawl:

@@ -22,7 +22,7 @@ class Target(NamedTuple):
 
 def judge(results: Results) -> list:
     return [*throughput(results), *pushes(results), *steadiness(results),
-            *responses(results), *costs(results)]
+            *responses(results), *batches(results), *costs(results)]
 
 
 def ratio(a, b):
@@ -97,6 +97,18 @@ def responses(results: Results) -> list:
     return [Target(f"latency p{percentile}, ms",
                    results.median(f"latency p{percentile}", "pawl"), bound, True)
             for percentile, bound in ((50, 1.0), (99, 3.0))]
+
+
+def batches(results: Results) -> list:
+    def rate(way, sessions):
+        return results.median("results of a batch", way, sessions)
+
+    return [
+        Target("results of a batch, 64 sessions / 8 sessions",
+               ratio(rate("a batch", 64), rate("a batch", 8)), 1.0),
+        Target("results of a batch, 64 sessions / a counter in one row",
+               ratio(rate("a batch", 64), rate("one row, one statement", 64)), 2.0),
+    ]
 
 
 def costs(results: Results) -> list:

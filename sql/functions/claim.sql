@@ -32,8 +32,8 @@ CREATE OR REPLACE FUNCTION pawl.claim(
 	stops bigint[] DEFAULT NULL,
 	suspects boolean DEFAULT NULL)
 RETURNS TABLE (job bigint, fence bigint, kind text, args jsonb, queue text, attempt int,
-	deadline_at timestamptz, meta jsonb, timeout_ms bigint, priority int, pos bigint,
-	crashes int, snapshot text)
+	deadline_at timestamptz, batch bigint, stage text, meta jsonb, timeout_ms bigint,
+	priority int, pos bigint, crashes int, snapshot text)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pawl, pg_temp
 SET lock_timeout = '5s'
@@ -51,9 +51,11 @@ DECLARE
 	default_timeout constant interval := '15 min';
 	leased boolean;
 	stamp timestamptz := clock_timestamp();
-	in_range constant text := '(SELECT d.id, d.args, d.meta, d.timeout FROM pawl.job d
+	in_range constant text := '(SELECT d.id, d.args, d.meta, d.timeout, d.batch, d.stage
+		FROM pawl.job d
 		WHERE d.shard = 0 AND d.id BETWEEN $9 AND $10 OFFSET 0) j ON j.id = c.job';
-	one_by_one constant text := 'LATERAL (SELECT d.args, d.meta, d.timeout FROM pawl.job d
+	one_by_one constant text := 'LATERAL (SELECT d.args, d.meta, d.timeout, d.batch, d.stage
+		FROM pawl.job d
 		WHERE d.shard = 0 AND d.id = c.job AND d.id BETWEEN $9 AND $10 OFFSET 0) j ON true';
 	ids bigint[];
 	lowest bigint;
@@ -130,9 +132,9 @@ BEGIN
 			ORDER BY array_position(queues, gone.queue), gone.priority, gone.pos) g
 	), claimed AS (
 		INSERT INTO pawl.running
-			(job_id, fence, started_at, worker, attempt, failures, crashes, keyed)
+			(job_id, fence, started_at, worker, attempt, failures, crashes, keyed, batched)
 		SELECT c.job_id, c.fence, stamp, claim.worker, c.attempt + 1, c.failures, c.crashes,
-			c.keyed
+			c.keyed, c.batched
 		FROM numbered c
 	)
 	SELECT EXISTS (SELECT FROM leased), array_agg(c.job_id), min(c.job_id), max(c.job_id),
@@ -154,7 +156,7 @@ BEGIN
 				'SELECT $1, $2, $3, j.args, $4, $5,
 					CASE WHEN coalesce(j.timeout, $10) > interval ''0''
 						THEN $9 + coalesce(j.timeout, $10) END,
-					j.meta,
+					j.batch, j.stage, j.meta,
 					(extract(epoch FROM coalesce(j.timeout, $10)) * 1000)::bigint,
 					$6::int, $7, $8::int, NULL::text
 				FROM (VALUES (1)) one LEFT JOIN pawl.job j ON j.shard = 0 AND j.id = $1'
@@ -166,7 +168,7 @@ BEGIN
 			'SELECT c.job, c.fence, c.kind, j.args, c.queue, c.attempt,
 				CASE WHEN j.timeout IS NULL THEN $11 + $12
 					WHEN j.timeout > interval ''0'' THEN $11 + j.timeout END,
-				j.meta,
+				j.batch, j.stage, j.meta,
 				CASE WHEN j.timeout IS NULL THEN $13
 					ELSE (extract(epoch FROM j.timeout) * 1000)::bigint END,
 				c.priority::int, c.pos, c.crashes::int, NULL::text

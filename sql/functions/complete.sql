@@ -1,22 +1,34 @@
 -- complete: the attempt succeeded; the job ends
 --
--- Parameters: job and fence of the claim; result, at most 1 MiB.
+-- Parameters: job and fence of the claim; result, at most 1 MiB;
+-- counts: an object of numbers, which are added to the named counters of the job's stage
+-- in its batch.
 -- Errors: PW001 when the fence is stale; 55P03 when another transaction has fenced the
--- claim; 22023 when the result is too large.
+-- claim; 22023 when the result is too large, or counts is not an object of numbers.
 -- Locks: the row of running, SKIP LOCKED.
-CREATE OR REPLACE FUNCTION pawl.complete(job bigint, fence bigint, result jsonb DEFAULT NULL)
+CREATE OR REPLACE FUNCTION pawl.complete(job bigint, fence bigint, result jsonb DEFAULT NULL,
+	counts jsonb DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pawl, pg_temp
 AS $$
+DECLARE
+	wrong text;
 BEGIN
 	IF octet_length(result::text) > 1048576 THEN
 		RAISE EXCEPTION 'result of job % has % bytes, more than the limit of 1048576', job,
 			octet_length(result::text) USING ERRCODE = '22023',
 			HINT = 'Store the data elsewhere and report a reference to it.';
 	END IF;
+	IF counts IS NOT NULL THEN
+		wrong := pawl.bad_counts(counts);
+		IF wrong IS NOT NULL THEN
+			RAISE EXCEPTION '%', wrong USING ERRCODE = '22023';
+		END IF;
+	END IF;
 	IF (pawl.settle_complete(ARRAY[job], ARRAY[fence], CASE WHEN result IS NOT NULL
-			THEN ARRAY[result] END)).won_jobs IS NULL THEN
+			THEN ARRAY[result] END, CASE WHEN counts IS NOT NULL THEN ARRAY[counts] END)
+		).won_jobs IS NULL THEN
 		PERFORM pawl.refuse(job, fence);
 	END IF;
 END

@@ -1,13 +1,14 @@
 -- complete_many: many attempts succeeded; their jobs end
 --
--- Parameters: jobs and fences, in pairs; results, or NULL.  A result over 1 MiB is a
--- failure of its attempt.
+-- Parameters: jobs and fences, in pairs; results, or NULL; counts, as
+-- complete's, or NULL.  A result over 1 MiB, or counts that are not an object of numbers,
+-- is a failure of its attempt.
 -- Returns: (job, answer) in the order of the input: won; busy (fenced by an open
 -- transaction: try later); stale.  Never raises for one row.
 -- Errors: 22023 when the arrays differ in length.
 -- Locks: rows of running in the order of job ids, SKIP LOCKED.
 CREATE OR REPLACE FUNCTION pawl.complete_many(jobs bigint[], fences bigint[],
-	results jsonb[] DEFAULT NULL)
+	results jsonb[] DEFAULT NULL, counts jsonb[] DEFAULT NULL)
 RETURNS TABLE (job bigint, answer text)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pawl, pg_temp
@@ -19,30 +20,37 @@ DECLARE
 	fit_jobs bigint[] := jobs;
 	fit_fences bigint[] := fences;
 	fit_results jsonb[] := results;
-	large_jobs bigint[];
-	large_fences bigint[];
+	fit_counts jsonb[] := counts;
+	bad bigint[];
+	bad_jobs bigint[];
+	bad_fences bigint[];
 	texts text[];
 BEGIN
 	PERFORM pawl.check_pairs(jobs, fences, 'fences');
-	PERFORM pawl.check_pairs(jobs, results, 'results');
-	IF results IS NOT NULL THEN
-		SELECT array_agg(g.id), array_agg(g.fence), array_agg(
-			format('result has %s bytes, more than the limit of 1048576', g.bytes))
-		INTO large_jobs, large_fences, texts
-		FROM (SELECT g.id, g.fence, octet_length(g.result::text) AS bytes
-			FROM unnest(jobs, fences, results) g (id, fence, result)) g
-		WHERE g.bytes > 1048576;
+	PERFORM pawl.check_pairs(jobs, results, 'results'),
+		pawl.check_pairs(jobs, counts, 'counts');
+	IF results IS NOT NULL OR counts IS NOT NULL THEN
+		SELECT array_agg(g.id), array_agg(g.fence), array_agg(g.wrong), array_agg(g.o)
+		INTO bad_jobs, bad_fences, texts, bad
+		FROM (SELECT g.id, g.fence, g.o, CASE
+				WHEN octet_length(g.result::text) > 1048576 THEN format('result has %s '
+					'bytes, more than the limit of 1048576', octet_length(g.result::text))
+				WHEN g.counts IS NOT NULL THEN pawl.bad_counts(g.counts) END AS wrong
+			FROM unnest(jobs, fences, results, counts) WITH ORDINALITY
+				g (id, fence, result, counts, o)) g
+		WHERE g.wrong IS NOT NULL;
 	END IF;
-	IF large_jobs IS NOT NULL THEN
+	IF bad_jobs IS NOT NULL THEN
 		SELECT array_agg(s.job), array_agg(s.fence) INTO won_jobs, won_fences
-		FROM pawl.settle('fail', large_jobs, large_fences, errors => texts) s;
-		SELECT array_agg(g.id), array_agg(g.fence), array_agg(g.result)
-		INTO fit_jobs, fit_fences, fit_results
-		FROM unnest(jobs, fences, results) g (id, fence, result)
-		WHERE (octet_length(g.result::text) > 1048576) IS NOT TRUE;
+		FROM pawl.settle('fail', bad_jobs, bad_fences, errors => texts) s;
+		SELECT array_agg(g.id), array_agg(g.fence), array_agg(g.result), array_agg(g.counts)
+		INTO fit_jobs, fit_fences, fit_results, fit_counts
+		FROM unnest(jobs, fences, results, counts) WITH ORDINALITY
+			g (id, fence, result, counts, o)
+		WHERE g.o <> ALL (bad);
 	END IF;
 	SELECT won_jobs || s.won_jobs, won_fences || s.won_fences INTO won_jobs, won_fences
-	FROM pawl.settle_complete(fit_jobs, fit_fences, fit_results) s;
+	FROM pawl.settle_complete(fit_jobs, fit_fences, fit_results, fit_counts) s;
 	RETURN QUERY
 	SELECT a.job, a.answer FROM pawl.answers(jobs, fences, won_jobs, won_fences) a;
 END

@@ -5,13 +5,17 @@
 -- to 255 bytes): while a job with that key is live no other is made; unique_until: the
 -- key is free again at the job's end, or from its first start on; max_attempts (NULL:
 -- 20); timeout of an attempt, 1 ms to 100 years (NULL: 15 min, 0: none); meta is handed
--- to the handler beside args.
+-- to the handler beside args; batch and stage (NULL: the batch's first) that the job counts
+-- in; parent_fence, the fence of a running job of that batch, which may push into it when
+-- it is sealed, and parent, its id: with it the fence is found by key.
 -- Returns: the job's id; that of the live job, if the key has one, and nothing is changed.
 -- Errors: 22023 for an argument out of its range; with a key also 55P03 when another
 -- transaction has kept it undecided for 5 s, and 40001 in REPEATABLE READ and
--- SERIALIZABLE when another transaction has just taken it.
+-- SERIALIZABLE when another transaction has just taken it; with a batch P0002 when there is
+-- none, PW004 when it is sealed, cancelled or done; PW001 when parent_fence is stale.
 -- Index: sleeper_pkey.
--- Locks: none but those of inserts, and waits for nobody, but for what take_key does.
+-- Locks: none but those of inserts, and waits for nobody, but for what enter_batch and
+-- then take_key do.
 -- The job is inserted first, so that pos is drawn, and the flags of sleepers are looked
 -- for, after the transaction has its xid (see ring): both in the second statement, for
 -- each statement costs as much as the rows that it writes.  An expression is prepared anew
@@ -25,9 +29,13 @@ CREATE OR REPLACE FUNCTION pawl.push(
 	run_at timestamptz DEFAULT NULL,
 	unique_key text DEFAULT NULL,
 	unique_until text DEFAULT 'end',
+	batch bigint DEFAULT NULL,
+	stage text DEFAULT NULL,
 	max_attempts int DEFAULT NULL,
 	timeout interval DEFAULT NULL,
-	meta jsonb DEFAULT NULL)
+	meta jsonb DEFAULT NULL,
+	parent_fence bigint DEFAULT NULL,
+	parent bigint DEFAULT NULL)
 RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pawl, pg_temp
@@ -38,15 +46,25 @@ DECLARE
 	taken boolean;
 	until_start boolean;
 	rings boolean;
+	epoch int;
 BEGIN
 	-- One look passes what is plainly right; check_job judges the rest.
 	IF (octet_length(kind) BETWEEN 1 AND 255 AND octet_length(queue) BETWEEN 1 AND 255
 			AND priority BETWEEN 0 AND 9 AND octet_length(args::text) <= 1048576
-			AND max_attempts IS NULL AND timeout IS NULL AND meta IS NULL) IS NOT TRUE THEN
+			AND num_nonnulls(max_attempts, timeout, meta, batch, stage, parent_fence,
+				parent) = 0) IS NOT TRUE THEN
 		args := coalesce(args, '{}');
 		queue := coalesce(queue, 'default');
 		priority := coalesce(priority, 5);
 		PERFORM pawl.check_job(kind, args, queue, priority, max_attempts, timeout, meta);
+		IF num_nonnulls(batch, stage, parent_fence, parent) > 0 THEN
+			SELECT e.epoch, e.into_stage INTO epoch, stage
+			FROM pawl.enter_batch(batch, stage, parent, parent_fence) e;
+		END IF;
+		IF batch IS NOT NULL AND unique_key IS NULL THEN
+			INSERT INTO pawl.batch_delta (batch, epoch, stage, total)
+			VALUES (batch, epoch, stage, 1);
+		END IF;
 	END IF;
 	IF unique_key IS NULL THEN
 		id := nextval('pawl.job_id');
@@ -58,18 +76,21 @@ BEGIN
 			current_setting('lock_timeout')::interval) k;
 		IF NOT taken THEN
 			RETURN id;
+		ELSIF batch IS NOT NULL THEN
+			INSERT INTO pawl.batch_delta (batch, epoch, stage, total)
+			VALUES (batch, epoch, stage, 1);
 		END IF;
 	END IF;
 	INSERT INTO pawl.job (id, pushed_at, run_at, timeout, max_attempts, priority,
-		until_start, queue, kind, args, meta, unique_key)
+		until_start, queue, kind, args, meta, unique_key, batch, epoch, stage)
 	VALUES (id, clock_timestamp(), run_at, timeout, max_attempts, priority,
-		until_start, queue, kind, args, meta, unique_key);
+		until_start, queue, kind, args, meta, unique_key, batch, epoch, stage);
 	IF run_at > clock_timestamp() THEN
-		INSERT INTO pawl.scheduled (job_id, due, priority, keyed, queue, kind)
-		VALUES (id, run_at, priority, unique_key IS NOT NULL, queue, kind);
+		INSERT INTO pawl.scheduled (job_id, due, priority, keyed, batched, queue, kind)
+		VALUES (id, run_at, priority, unique_key IS NOT NULL, batch IS NOT NULL, queue, kind);
 	ELSE
-		INSERT INTO pawl.ready (job_id, priority, keyed, queue, kind)
-		VALUES (id, priority, unique_key IS NOT NULL, queue, kind)
+		INSERT INTO pawl.ready (job_id, priority, keyed, batched, queue, kind)
+		VALUES (id, priority, unique_key IS NOT NULL, batch IS NOT NULL, queue, kind)
 		RETURNING EXISTS (SELECT FROM pawl.sleeper s WHERE s.shard = 0 AND s.queue = queue)
 			OR current_setting('transaction_isolation') <> 'read committed' INTO rings;
 		IF rings THEN

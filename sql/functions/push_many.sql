@@ -8,9 +8,10 @@
 -- for a job that was there already, because its key had a live job or stands twice in
 -- the call.
 -- Errors: 22023 for an argument out of its range or a malformed member, naming the job
--- by its ordinal; nothing is pushed then.  With keys also 55P03 and 40001, as push.
--- Locks: none but those of inserts, and waits for nobody, but for what take_keys does:
--- keys are taken ascending bytewise, whatever their order in the call.
+-- by its ordinal; nothing is pushed then.  With keys also 55P03 and 40001, with batches
+-- P0002, PW004 and PW001, as push.
+-- Locks: none but those of inserts, and waits for nobody, but for what enter_batches and
+-- then take_keys do: keys are taken ascending bytewise, whatever their order in the call.
 -- The jobs are inserted first, so that positions are drawn after the transaction has its
 -- xid, and in the order of the input; it rings last (see ring).
 CREATE OR REPLACE FUNCTION pawl.push_many(
@@ -23,7 +24,11 @@ CREATE OR REPLACE FUNCTION pawl.push_many(
 	timeout interval DEFAULT NULL,
 	meta jsonb DEFAULT NULL,
 	unique_keys text[] DEFAULT NULL,
-	unique_until text DEFAULT 'end')
+	unique_until text DEFAULT 'end',
+	batch bigint DEFAULT NULL,
+	stage text DEFAULT NULL,
+	parent_fence bigint DEFAULT NULL,
+	parent bigint DEFAULT NULL)
 RETURNS TABLE (ordinal int, job bigint, created boolean)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pawl, pg_temp
@@ -34,6 +39,7 @@ DECLARE
 	made boolean[];
 	largest int;
 	until_start boolean;
+	epoch int;
 	stamp timestamptz;
 BEGIN
 	queue := coalesce(queue, 'default');
@@ -48,6 +54,10 @@ BEGIN
 				WHERE octet_length(a::text) > 1048576)),
 			HINT = 'Store the data elsewhere and push a reference to it.';
 	END IF;
+	IF num_nonnulls(batch, stage, parent_fence, parent) > 0 THEN
+		SELECT e.epoch, e.into_stage INTO epoch, stage
+		FROM pawl.enter_batch(batch, stage, parent, parent_fence) e;
+	END IF;
 	IF unique_keys IS NULL THEN
 		SELECT array_agg(nextval('pawl.job_id')) INTO ids
 		FROM generate_series(1, cardinality(args));
@@ -61,20 +71,25 @@ BEGIN
 	END IF;
 	stamp := clock_timestamp();
 	INSERT INTO pawl.job (id, pushed_at, run_at, timeout, max_attempts, priority,
-		until_start, queue, kind, args, meta, unique_key)
+		until_start, queue, kind, args, meta, unique_key, batch, epoch, stage)
 	SELECT u.id, stamp, run_at, timeout, max_attempts, priority,
 		CASE WHEN u.key IS NOT NULL THEN until_start END, queue, kind,
-		coalesce(u.a, '{}'), meta, u.key
+		coalesce(u.a, '{}'), meta, u.key, batch, epoch, stage
 	FROM unnest(ids, args, unique_keys, made) u (id, a, key, made)
 	WHERE u.made IS NOT FALSE;
+	IF batch IS NOT NULL THEN
+		INSERT INTO pawl.batch_delta (batch, epoch, stage, total)
+		SELECT batch, epoch, stage, count(*) FROM unnest(ids, made) u (id, made)
+		WHERE u.made IS NOT FALSE HAVING count(*) > 0;
+	END IF;
 	IF run_at > stamp THEN
-		INSERT INTO pawl.scheduled (job_id, due, priority, keyed, queue, kind)
-		SELECT u.id, run_at, priority, u.key IS NOT NULL, queue, kind
+		INSERT INTO pawl.scheduled (job_id, due, priority, keyed, batched, queue, kind)
+		SELECT u.id, run_at, priority, u.key IS NOT NULL, batch IS NOT NULL, queue, kind
 		FROM unnest(ids, unique_keys, made) u (id, key, made)
 		WHERE u.made IS NOT FALSE;
 	ELSE
-		INSERT INTO pawl.ready (job_id, priority, keyed, queue, kind)
-		SELECT u.id, priority, u.key IS NOT NULL, queue, kind
+		INSERT INTO pawl.ready (job_id, priority, keyed, batched, queue, kind)
+		SELECT u.id, priority, u.key IS NOT NULL, batch IS NOT NULL, queue, kind
 		FROM unnest(ids, unique_keys, made) u (id, key, made)
 		WHERE u.made IS NOT FALSE;
 		PERFORM pawl.ring(ARRAY[queue]);
@@ -102,6 +117,11 @@ DECLARE
 	metas jsonb[];
 	keys text[];
 	starts boolean[];
+	batches bigint[];
+	stages text[];
+	fences bigint[];
+	parents bigint[];
+	epochs int[];
 	made boolean[];
 	stamp timestamptz;
 BEGIN
@@ -110,11 +130,18 @@ BEGIN
 	END IF;
 	SELECT array_agg(s.kind), array_agg(s.args), array_agg(s.queue), array_agg(s.priority),
 		array_agg(s.run_at), array_agg(s.max_attempts), array_agg(s.timeout),
-		array_agg(s.meta), array_agg(s.unique_key), array_agg(s.unique_until = 'start')
+		array_agg(s.meta), array_agg(s.unique_key), array_agg(s.unique_until = 'start'),
+		array_agg(s.batch), array_agg(s.stage), array_agg(s.parent_fence),
+		array_agg(s.parent)
 	INTO kinds, argss, queue_names, priorities, run_ats, limits, timeouts, metas, keys,
-		starts
+		starts, batches, stages, fences, parents
 	FROM jsonb_array_elements(jobs) WITH ORDINALITY e (value, o),
 		LATERAL pawl.read_job(e.value, e.o) s;
+	IF cardinality(array_remove(batches || fences || parents, NULL)) > 0
+		OR cardinality(array_remove(stages, NULL)) > 0 THEN
+		SELECT e.epochs, e.into_stages INTO epochs, stages
+		FROM pawl.enter_batches(batches, stages, parents, fences) e;
+	END IF;
 	IF cardinality(array_remove(keys, NULL)) > 0 THEN
 		SELECT k.jobs, k.made INTO ids, made
 		FROM pawl.take_keys(keys, starts, current_setting('lock_timeout')::interval) k;
@@ -124,23 +151,32 @@ BEGIN
 	END IF;
 	stamp := clock_timestamp();
 	INSERT INTO pawl.job (id, pushed_at, run_at, timeout, max_attempts, priority,
-		until_start, queue, kind, args, meta, unique_key)
+		until_start, queue, kind, args, meta, unique_key, batch, epoch, stage)
 	SELECT s.id, stamp, s.run_at, s.timeout, s.max_attempts, s.priority,
-		CASE WHEN s.key IS NOT NULL THEN s.start END, s.queue, s.kind, s.args, s.meta, s.key
+		CASE WHEN s.key IS NOT NULL THEN s.start END, s.queue, s.kind, s.args, s.meta, s.key,
+		s.batch, s.epoch, s.stage
 	FROM unnest(ids, run_ats, timeouts, limits, priorities, queue_names, kinds, argss, metas,
-		keys, starts, made) s (id, run_at, timeout, max_attempts, priority, queue, kind,
-		args, meta, key, start, made)
+		keys, starts, batches, epochs, stages, made) s (id, run_at, timeout, max_attempts,
+		priority, queue, kind, args, meta, key, start, batch, epoch, stage, made)
 	WHERE s.made IS NOT FALSE;
-	INSERT INTO pawl.scheduled (job_id, due, priority, keyed, queue, kind)
-	SELECT s.id, s.run_at, s.priority, s.key IS NOT NULL, s.queue, s.kind
-	FROM unnest(ids, run_ats, priorities, queue_names, kinds, keys, made)
-		s (id, run_at, priority, queue, kind, key, made)
+	INSERT INTO pawl.scheduled (job_id, due, priority, keyed, batched, queue, kind)
+	SELECT s.id, s.run_at, s.priority, s.key IS NOT NULL, s.batch IS NOT NULL, s.queue,
+		s.kind
+	FROM unnest(ids, run_ats, priorities, queue_names, kinds, keys, batches, made)
+		s (id, run_at, priority, queue, kind, key, batch, made)
 	WHERE s.made IS NOT FALSE AND s.run_at > stamp;
-	INSERT INTO pawl.ready (job_id, priority, keyed, queue, kind)
-	SELECT s.id, s.priority, s.key IS NOT NULL, s.queue, s.kind
-	FROM unnest(ids, run_ats, priorities, queue_names, kinds, keys, made)
-		s (id, run_at, priority, queue, kind, key, made)
+	INSERT INTO pawl.ready (job_id, priority, keyed, batched, queue, kind)
+	SELECT s.id, s.priority, s.key IS NOT NULL, s.batch IS NOT NULL, s.queue, s.kind
+	FROM unnest(ids, run_ats, priorities, queue_names, kinds, keys, batches, made)
+		s (id, run_at, priority, queue, kind, key, batch, made)
 	WHERE s.made IS NOT FALSE AND (s.run_at > stamp) IS NOT TRUE;
+	IF epochs IS NOT NULL THEN
+		INSERT INTO pawl.batch_delta (batch, epoch, stage, total)
+		SELECT s.batch, s.epoch, s.stage, count(*)
+		FROM unnest(batches, epochs, stages, made) s (batch, epoch, stage, made)
+		WHERE s.batch IS NOT NULL AND s.made IS NOT FALSE
+		GROUP BY s.batch, s.epoch, s.stage;
+	END IF;
 	PERFORM pawl.ring(queue_names);
 	RETURN QUERY SELECT u.o::int, u.id, u.made IS NOT FALSE
 	FROM unnest(ids, made) WITH ORDINALITY u (id, made, o);

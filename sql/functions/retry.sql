@@ -6,9 +6,9 @@
 -- that looks, so the look is repeated with a new one, with a short growing pause.
 -- Returns: the state that it was in: failed or cancelled.
 -- Errors: PW003 when its unique key has another live job; PW004 for a job in any other
--- state; P0002 for an unknown id; 55P03 when somebody else has been retrying it for about
+-- state, or of a batch that is done or being cancelled; P0002 for an unknown id; 55P03 when somebody else has been retrying it for about
 -- a second, or has kept its key undecided for 5 s; 25001 outside READ COMMITTED.
--- Locks: as retry_round: the unique key, then the row of outcome, SKIP LOCKED.
+-- Locks: as retry_round: the job's batch, the unique key, then the row of outcome, SKIP LOCKED.
 CREATE OR REPLACE FUNCTION pawl.retry(job bigint, run_at timestamptz DEFAULT NULL)
 RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER
@@ -23,8 +23,14 @@ BEGIN
 		SELECT r.was INTO was FROM pawl.retry_round(ARRAY[job], run_at,
 			current_setting('lock_timeout')::interval) r;
 		IF was = 'busy' THEN
-			RAISE EXCEPTION 'unique key of job % is being taken by another transaction', job
+			RAISE EXCEPTION 'unique key or batch of job % is held by another transaction', job
 				USING ERRCODE = '55P03', HINT = 'Try again when that transaction has ended.';
+		ELSIF was = 'refused' THEN
+			RAISE EXCEPTION 'batch of job % takes no retry', job USING ERRCODE = 'PW004',
+				DETAIL = 'It is done or being cancelled; or the job is its completion job, and '
+					'it is not done.',
+				HINT = 'What has failed in a batch that is done is repeated by '
+					'pawl.batch_rerun().';
 		ELSIF FOUND THEN
 			RETURN was;
 		END IF;

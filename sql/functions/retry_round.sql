@@ -4,11 +4,12 @@
 -- The one statement that makes a terminal job live again.  What the outcome said is kept
 -- in attempt; failures and crashes begin at 0; attempt counts on.  A unique key is taken
 -- anew before, and given back if its job was not won after all; a job whose key has
--- another live job is left out.
--- Returns: (job, was) of each job that was won; or one job that was "busy": another
--- transaction did not let go of its key within patience, and nothing was done.  Internal.
--- Locks: as retake_keys; rows of outcome in the order of job ids, SKIP LOCKED; inserts
--- into attempt, ready and scheduled; deletes what was inserted into unique_key.
+-- another live job, or whose batch is done or being cancelled, is left out.
+-- Returns: (job, was) of each job that was won; was is refused for one whose batch is done
+-- or being cancelled; or one job that was "busy": another
+-- transaction did not let go of its key or batch within patience, and nothing was done.  Internal.
+-- Locks: as hold_batches; as retake_keys; rows of outcome in the order of job ids, SKIP LOCKED; inserts
+-- into attempt, ready, scheduled and batch_delta; deletes what was inserted into unique_key.
 -- Index: primary keys, in the partitions between the smallest and the largest id alone.
 CREATE OR REPLACE FUNCTION pawl.retry_round(jobs bigint[], run_at timestamptz,
 	patience interval)
@@ -18,7 +19,17 @@ AS $$
 DECLARE
 	keys record;
 	won bigint[];
+	batches record;
 BEGIN
+	SELECT * INTO batches FROM pawl.hold_batches(jobs, patience);
+	IF batches.busy IS NOT NULL THEN
+		RETURN QUERY SELECT batches.busy, 'busy';
+		RETURN;
+	ELSIF batches.refused IS NOT NULL THEN
+		RETURN QUERY SELECT u.id, 'refused' FROM unnest(batches.refused) u (id);
+		jobs := ARRAY(SELECT u.id FROM unnest(jobs) u (id)
+			WHERE u.id <> ALL (batches.refused));
+	END IF;
 	SELECT * INTO keys FROM pawl.retake_keys(jobs, patience);
 	IF keys.busy IS NOT NULL THEN
 		RETURN QUERY SELECT keys.busy, 'busy';
@@ -38,9 +49,10 @@ BEGIN
 			WHERE o.shard = 0 AND o.job_id = h.job_id AND o.job_id BETWEEN $2 AND $3
 			RETURNING o.*
 		), back AS MATERIALIZED (
-			SELECT g.*, j.queue, j.kind, j.priority, j.keyed
+			SELECT g.*, j.queue, j.kind, j.priority, j.keyed, j.batch, j.epoch, j.stage
 			FROM gone g, LATERAL (SELECT d.queue, d.kind, d.priority,
-					d.unique_key IS NOT NULL AS keyed FROM pawl.job d
+					d.unique_key IS NOT NULL AS keyed, d.batch, d.epoch, d.stage
+				FROM pawl.job d
 				WHERE d.shard = 0 AND d.id = g.job_id AND d.id BETWEEN $2 AND $3 OFFSET 0) j
 		), kept AS (
 			INSERT INTO pawl.attempt (job_id, fence, started_at, ended_at, worker, attempt,
@@ -49,13 +61,23 @@ BEGIN
 				''operator'', b.error, jsonb_build_object(''was'', b.state)
 			FROM back b
 		), due_now AS (
-			INSERT INTO pawl.ready (job_id, attempt, priority, keyed, queue, kind)
-			SELECT b.job_id, b.attempt, b.priority, b.keyed, b.queue, b.kind FROM back b
+			INSERT INTO pawl.ready (job_id, attempt, priority, keyed, batched, queue, kind)
+			SELECT b.job_id, b.attempt, b.priority, b.keyed, b.stage IS NOT NULL, b.queue,
+				b.kind
+			FROM back b
 			WHERE ($4 > $5) IS NOT TRUE
 		), due_later AS (
-			INSERT INTO pawl.scheduled (job_id, due, attempt, priority, keyed, queue, kind)
-			SELECT b.job_id, $4, b.attempt, b.priority, b.keyed, b.queue, b.kind FROM back b
+			INSERT INTO pawl.scheduled (job_id, due, attempt, priority, keyed, batched, queue,
+				kind)
+			SELECT b.job_id, $4, b.attempt, b.priority, b.keyed, b.stage IS NOT NULL, b.queue,
+				b.kind
+			FROM back b
 			WHERE $4 > $5
+		), counted_back AS (
+			INSERT INTO pawl.batch_delta (batch, epoch, stage, failed, cancelled)
+			SELECT b.batch, b.epoch, b.stage, -count(*) FILTER (WHERE b.state = ''failed''),
+				-count(*) FILTER (WHERE b.state = ''cancelled'')
+			FROM back b WHERE b.stage IS NOT NULL GROUP BY 1, 2, 3
 		)
 		SELECT b.job_id, b.state::text FROM back b'
 	USING jobs, (SELECT min(i) FROM unnest(jobs) i), (SELECT max(i) FROM unnest(jobs) i),

@@ -15,7 +15,8 @@
 --                                                                      if it was running
 -- Locks: rows of ready, scheduled, running in the order of job ids, all SKIP LOCKED: it
 -- waits for nobody.  The unique key of a job that ends is deleted by the same statement;
--- whoever has the live row is alone with it.
+-- whoever has the live row is alone with it.  What ends in a batch adds to its counters by
+-- one row of batch_delta for each batch, epoch and stage.
 -- Index: primary keys; unique_key by job.  Written with LATERAL, so that the plan is a loop
 -- over the given pairs whatever the statistics say; to plan it anew would cost five times
 -- what it takes to settle one job.
@@ -72,22 +73,22 @@ BEGIN
 		DELETE FROM pawl.running r USING held h
 		WHERE r.ctid = h.row
 		RETURNING r.job_id, 'running' AS was, r.fence, r.worker, r.started_at, r.attempt,
-			r.failures, r.crashes, r.keyed, h.error, h.detail, h.category, h.delay, h.final,
-			h.kind, h.queue, h.priority, h.max_attempts
+			r.failures, r.crashes, r.keyed, r.batched, h.error, h.detail, h.category, h.delay,
+			h.final, h.kind, h.queue, h.priority, h.max_attempts
 	), gone_ready AS (
 		DELETE FROM pawl.ready r
 		WHERE r.ctid = ANY (ARRAY(
 			SELECT c.ctid FROM pawl.ready c
 			WHERE c.shard = 0 AND c.job_id = ANY (anywhere)
 			ORDER BY c.job_id FOR UPDATE SKIP LOCKED))
-		RETURNING r.job_id, r.attempt, r.keyed
+		RETURNING r.job_id, r.attempt, r.keyed, r.batched
 	), gone_scheduled AS (
 		DELETE FROM pawl.scheduled r
 		WHERE r.ctid = ANY (ARRAY(
 			SELECT c.ctid FROM pawl.scheduled c
 			WHERE c.shard = 0 AND c.job_id = ANY (anywhere)
 			ORDER BY c.job_id FOR UPDATE SKIP LOCKED))
-		RETURNING r.job_id, r.attempt, r.keyed
+		RETURNING r.job_id, r.attempt, r.keyed, r.batched
 	), won AS MATERIALIZED (
 		SELECT g.*, CASE
 			WHEN verb = 'cancel' THEN 'cancelled'
@@ -104,12 +105,12 @@ BEGIN
 		FROM gone g
 		UNION ALL
 		SELECT r.job_id, 'ready', NULL, NULL, NULL, r.attempt, 0, 0::smallint,
-			r.keyed, errors[1], NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+			r.keyed, r.batched, errors[1], NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
 			'cancelled', NULL
 		FROM gone_ready r
 		UNION ALL
 		SELECT r.job_id, 'scheduled', NULL, NULL, NULL, r.attempt, 0, 0::smallint,
-			r.keyed, errors[1], NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+			r.keyed, r.batched, errors[1], NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
 			'cancelled', NULL
 		FROM gone_scheduled r
 	), freed AS (
@@ -120,6 +121,13 @@ BEGIN
 				SELECT u.ctid FROM pawl.unique_key u
 				WHERE u.shard = 0 AND u.job_id = w.job_id OFFSET 0) k
 			WHERE w.keyed AND w.state IN ('failed', 'cancelled')))
+	), counted AS (
+		INSERT INTO pawl.batch_delta (batch, epoch, stage, failed, cancelled)
+		SELECT t.batch, t.epoch, t.stage, t.failed, t.cancelled
+		FROM (SELECT array_agg(w.job_id) AS jobs, array_agg(w.state) AS states
+			FROM won w WHERE w.batched AND w.state IN ('failed', 'cancelled')) e,
+			LATERAL pawl.tally(e.jobs, e.states, NULL) t
+		WHERE e.jobs IS NOT NULL
 	), attempted AS (
 		INSERT INTO pawl.attempt
 			(job_id, fence, started_at, ended_at, worker, attempt, category, error, detail)
@@ -131,15 +139,15 @@ BEGIN
 		WHERE verb IN ('fail', 'crash', 'cancel') AND w.was = 'running'
 	), back AS (
 		INSERT INTO pawl.ready
-			(job_id, attempt, failures, crashes, priority, keyed, queue, kind)
+			(job_id, attempt, failures, crashes, priority, keyed, batched, queue, kind)
 		SELECT w.job_id, w.attempt, w.failures, w.crashes + (verb = 'crash')::int,
-			w.priority, w.keyed, w.queue, w.kind
+			w.priority, w.keyed, w.batched, w.queue, w.kind
 		FROM won w WHERE w.state = 'ready'
 	), later AS (
 		INSERT INTO pawl.scheduled
-			(job_id, due, attempt, failures, crashes, priority, keyed, queue, kind)
+			(job_id, due, attempt, failures, crashes, priority, keyed, batched, queue, kind)
 		SELECT w.job_id, w.due, w.attempt, w.failures + (verb = 'fail')::int, w.crashes,
-			w.priority, w.keyed, w.queue, w.kind
+			w.priority, w.keyed, w.batched, w.queue, w.kind
 		FROM won w WHERE w.state = 'scheduled'
 	), ended AS (
 		-- What follows the end of a job belongs here, and in settle_complete.

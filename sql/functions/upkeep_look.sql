@@ -4,7 +4,7 @@
 -- the lease of a duty is left, and what it names in todo is done by calls of its own, so
 -- that a duty that fails takes no other with it.  A table that somebody has locked is not
 -- waited for longer than 50 ms: its duty is told as one to do, and learns more.
--- Parameters: worker; duties: of recover, promote, partitions, watch and retain; lease of
+-- Parameters: worker; duties: of recover, promote, fold, partitions, watch and retain; lease of
 -- a duty, 1 ms to 1 day; since: a mark, nothing before it is looked for (NULL: everything
 -- is looked at, orphans too): see first_due.
 -- Returns: one row.  todo: which of these duties the worker has, and has something to do
@@ -14,7 +14,8 @@
 -- the lease (NULL: none).
 -- Errors: 22023.
 -- Locks: the duties' rows, by duty, SKIP LOCKED.
--- Index: upkeep_pkey, worker_pkey; and as first_due, lost_waiting and suspects_waiting.
+-- Index: upkeep_pkey, worker_pkey; and as first_due, lost_waiting, fold_waiting and
+-- suspects_waiting.
 CREATE OR REPLACE FUNCTION pawl.upkeep_look(
 	worker uuid,
 	duties text[],
@@ -61,6 +62,12 @@ BEGIN
 				todo := array_remove(todo, 'promote');
 			END IF;
 			looked_at := stamp;
+		END IF;
+	EXCEPTION WHEN lock_not_available THEN
+	END;
+	BEGIN
+		IF 'fold' = ANY (mine) AND NOT pawl.fold_waiting() THEN
+			todo := array_remove(todo, 'fold');
 		END IF;
 	EXCEPTION WHEN lock_not_available THEN
 	END;

@@ -15,18 +15,24 @@ CREATE SEQUENCE pawl.fence AS bigint CACHE 1;
 CREATE SEQUENCE pawl.pos AS bigint CACHE 1;
 CREATE SEQUENCE pawl.attempt_id AS bigint CACHE 1;
 CREATE SEQUENCE pawl.log_id AS bigint CACHE 1;
+CREATE SEQUENCE pawl.batch_id AS bigint CACHE 1;
+CREATE SEQUENCE pawl.batch_delta_id AS bigint CACHE 1;
 
 CREATE TYPE pawl.terminal_state AS ENUM ('succeeded', 'failed', 'cancelled');
 CREATE TYPE pawl.log_level AS ENUM ('debug', 'info', 'warn', 'error');
 
 -- What was pushed; immutable.  NULL in max_attempts and timeout means the default.
 -- until_start: whether the unique key is free from the first claim on; NULL without one.
+-- batch, epoch, stage: of a job that counts in a batch; without a stage it is the batch's
+-- completion job, which does not count in it.
 -- Partitions of ten million ids each are attached by pawl.extend_partitions.
 CREATE TABLE pawl.job (
 	id bigint NOT NULL,
 	pushed_at timestamptz NOT NULL,
 	run_at timestamptz,
 	timeout interval,
+	batch bigint,
+	epoch int,
 	max_attempts int,
 	priority smallint NOT NULL,
 	shard smallint NOT NULL DEFAULT 0,
@@ -36,12 +42,14 @@ CREATE TABLE pawl.job (
 	args jsonb NOT NULL,
 	meta jsonb,
 	unique_key text COLLATE "C",
+	stage text COLLATE "C",
 	PRIMARY KEY (id, shard)
 ) PARTITION BY RANGE (id);
+CREATE INDEX job_batch ON pawl.job (batch, epoch, id) WHERE batch IS NOT NULL;
 
 -- Due and unclaimed.  pos is drawn when the row is inserted, after its transaction has
 -- an xid.  keyed, here and below: the job has or had a unique key; what has none costs
--- no look at unique_key.
+-- no look at unique_key.  batched, likewise: the job counts in a batch.
 CREATE TABLE pawl.ready (
 	job_id bigint NOT NULL,
 	pos bigint NOT NULL DEFAULT nextval('pawl.pos'),
@@ -51,6 +59,7 @@ CREATE TABLE pawl.ready (
 	priority smallint NOT NULL,
 	shard smallint NOT NULL DEFAULT 0,
 	keyed boolean NOT NULL DEFAULT false,
+	batched boolean NOT NULL DEFAULT false,
 	queue text COLLATE "C" NOT NULL,
 	kind text COLLATE "C" NOT NULL,
 	PRIMARY KEY (job_id, shard)
@@ -68,6 +77,7 @@ CREATE TABLE pawl.scheduled (
 	priority smallint NOT NULL,
 	shard smallint NOT NULL DEFAULT 0,
 	keyed boolean NOT NULL DEFAULT false,
+	batched boolean NOT NULL DEFAULT false,
 	queue text COLLATE "C" NOT NULL,
 	kind text COLLATE "C" NOT NULL,
 	PRIMARY KEY (job_id, shard)
@@ -85,6 +95,7 @@ CREATE TABLE pawl.running (
 	crashes smallint NOT NULL,
 	shard smallint NOT NULL DEFAULT 0,
 	keyed boolean NOT NULL DEFAULT false,
+	batched boolean NOT NULL DEFAULT false,
 	PRIMARY KEY (job_id, shard)
 );
 
@@ -136,6 +147,62 @@ CREATE TABLE pawl.attempt (
 CREATE INDEX attempt_worker ON pawl.attempt (worker, ended_at)
 	WHERE category IN ('crash', 'cancelled');
 CREATE INDEX attempt_operator ON pawl.attempt (job_id) WHERE category = 'operator';
+
+-- A set of jobs with counters for each of its stages and one completion job: a row for
+-- each epoch, of which only the last can be unfinished.  The arrays belong to stages.
+-- What has happened since the last fold stands in batch_delta.  folded: all deltas of
+-- transactions before it are in the counters.  low: the jobs of the epoch have greater
+-- ids.  swept: up to which of them a cancel has come.  marks: how many jobs had ended in
+-- each stage at marks_at, for the rate; before that, marks_before.
+CREATE TABLE pawl.batch (
+	id bigint NOT NULL,
+	opened_at timestamptz NOT NULL,
+	sealed_at timestamptz,
+	cancelled_at timestamptz,
+	done_at timestamptz,
+	folded xid8 NOT NULL,
+	low bigint NOT NULL,
+	completion bigint,
+	swept bigint NOT NULL DEFAULT 0,
+	marks_at timestamptz NOT NULL,
+	marks_before_at timestamptz NOT NULL,
+	epoch int NOT NULL,
+	state pawl.terminal_state,
+	shard smallint NOT NULL DEFAULT 0,
+	threshold numeric NOT NULL,
+	name text NOT NULL,
+	reason text,
+	stages text[] COLLATE "C" NOT NULL,
+	expected bigint[],
+	total bigint[] NOT NULL,
+	succeeded bigint[] NOT NULL,
+	failed bigint[] NOT NULL,
+	cancelled bigint[] NOT NULL,
+	marks bigint[] NOT NULL,
+	marks_before bigint[] NOT NULL,
+	counts jsonb[] NOT NULL,
+	on_complete jsonb,
+	PRIMARY KEY (id, epoch, shard)
+) WITH (fillfactor = 50);
+CREATE INDEX batch_unfinished ON pawl.batch (shard, id) WHERE done_at IS NULL;
+
+-- What one statement has added to a stage of a batch.  Inserted by push, settle and retry,
+-- deleted by fold, which adds it to the batch's row.  xid leads the key, so that a fold
+-- does not walk over what earlier ones have deleted.
+CREATE TABLE pawl.batch_delta (
+	batch bigint NOT NULL,
+	xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
+	id bigint NOT NULL DEFAULT nextval('pawl.batch_delta_id'),
+	epoch int NOT NULL,
+	total int NOT NULL DEFAULT 0,
+	succeeded int NOT NULL DEFAULT 0,
+	failed int NOT NULL DEFAULT 0,
+	cancelled int NOT NULL DEFAULT 0,
+	shard smallint NOT NULL DEFAULT 0,
+	stage text COLLATE "C" NOT NULL,
+	counts jsonb,
+	PRIMARY KEY (batch, epoch, xid, id, shard)
+);
 
 -- One process that executes jobs, and its lease.  Single-row writes; the heartbeat is a
 -- HOT update.
@@ -203,7 +270,7 @@ CREATE TABLE pawl.upkeep (
 	shard smallint NOT NULL DEFAULT 0,
 	PRIMARY KEY (duty, shard)
 ) WITH (fillfactor = 50);
-INSERT INTO pawl.upkeep (duty) VALUES ('recover'), ('promote'), ('partitions'),
+INSERT INTO pawl.upkeep (duty) VALUES ('recover'), ('promote'), ('fold'), ('partitions'),
 	('watch'), ('retain');
 
 -- Waits that never end and that PostgreSQL cannot see (see sql/queries/waits.sql), as the

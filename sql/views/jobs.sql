@@ -30,7 +30,10 @@ SELECT j.id,
 	o.result,
 	o.error,
 	j.unique_key,
-	CASE j.until_start WHEN true THEN 'start' WHEN false THEN 'end' END AS unique_until
+	CASE j.until_start WHEN true THEN 'start' WHEN false THEN 'end' END AS unique_until,
+	j.batch,
+	j.stage,
+	j.epoch
 FROM pawl.job j
 LEFT JOIN pawl.ready r ON r.job_id = j.id AND r.shard = j.shard
 LEFT JOIN pawl.scheduled s ON s.job_id = j.id AND s.shard = j.shard

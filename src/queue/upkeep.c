@@ -8,8 +8,8 @@
 
 #include "base/error.h"
 
-static const char *const names[] = {"recover", "promote", "partitions", "watch",
-                                    "retain"};
+static const char *const names[] = {"recover",    "promote", "fold",
+                                    "partitions", "watch",   "retain"};
 static_assert(sizeof(names) / sizeof(names[0]) == UPKEEP_DUTIES, "a name for each");
 
 /* A time of ours; 0 is none. */
@@ -53,7 +53,7 @@ upkeep_look(const queue_call *call, const char *worker,
 {
 	/* a due time is rounded down: what lies on it is behind no mark */
 	static const char sql[] =
-		"SELECT 'recover' = ANY (todo), 'promote' = ANY (todo),"
+		"SELECT 'recover' = ANY (todo), 'promote' = ANY (todo), 'fold' = ANY (todo),"
 		" 'partitions' = ANY (todo), 'watch' = ANY (todo), 'retain' = ANY (todo),"
 		" suspects, (extract(epoch FROM looked_at) * 1000000)::bigint,"
 		" (extract(epoch FROM due) * 1000000)::bigint - 1,"
@@ -101,6 +101,18 @@ upkeep_promote(const queue_call *call, int64_t since_us, int64_t *ret_n,
 	param_time(params, since_us);
 	return call_run_int(call, "SELECT pawl.promote($1::int, " TIME(2) ")", params,
 	                    ret_n, error);
+}
+
+pawl_status
+upkeep_fold(const queue_call *call, int64_t cursor, int64_t *ret_next,
+            pawl_error *error)
+{
+	auto_params *params = db_params_new();
+
+	db_param_int(params, cursor);
+	db_param_int(params, UPKEEP_CHUNK);
+	return call_run_int(call, "SELECT pawl.fold_batches($1::bigint, $2::int)", params,
+	                    ret_next, error);
 }
 
 pawl_status

@@ -6,13 +6,15 @@
 
 #include "queue/call.h"
 
-#define UPKEEP_CHUNK 1000 /* rows of one recover or promote: a bounded transaction */
+#define UPKEEP_CHUNK                                                                   \
+	1000 /* rows of one recover, promote or fold: a bounded transaction */
 
 /* The fleet's duties, each held by one worker at a time through a lease row. */
 typedef enum upkeep_duty
 {
 	UPKEEP_RECOVER,
 	UPKEEP_PROMOTE,
+	UPKEEP_FOLD,
 	UPKEEP_PARTITIONS,
 	UPKEEP_WATCH,
 	UPKEEP_RETAIN,
@@ -47,6 +49,14 @@ PAWL_CHECK pawl_status upkeep_recover(const queue_call *call, int64_t *ret_n,
  * jobs; how many. */
 PAWL_CHECK pawl_status upkeep_promote(const queue_call *call, int64_t since_us,
                                       int64_t *ret_n, pawl_error *error);
+
+/*
+ * Fold a chunk of the batches in which something has happened, those after cursor (0:
+ * from the first).  *ret_next: where the next chunk begins; 0: that was the last; -1:
+ * likewise, and there is more to do from the first on.
+ */
+PAWL_CHECK pawl_status upkeep_fold(const queue_call *call, int64_t cursor,
+                                   int64_t *ret_next, pawl_error *error);
 
 /* Attach partitions ahead of the ids in use; how many were made. */
 PAWL_CHECK pawl_status upkeep_extend_partitions(const queue_call *call, int64_t *ret_n,

@@ -1,5 +1,5 @@
 /*
- * steward.c - the fleet's duties: recover, promote, partitions, watch, retain
+ * steward.c - the fleet's duties: recover, promote, fold, partitions, watch, retain
  *
  * The thread owns the connection "upkeep".  Each duty is held by one worker of the
  * fleet through a lease row; done by two it would be harmless.  A tick is one look for
@@ -60,6 +60,7 @@ typedef struct steward
 	int64_t from_ms[UPKEEP_DUTIES]; /* no duty before its time */
 	int64_t whole_ms;               /* when everything is looked at again */
 	int64_t since_us;               /* promotion's mark */
+	int64_t folded;                 /* up to which batch, in this round */
 	int64_t retained;               /* jobs that it has taken away in this round */
 
 	/* of this tick */
@@ -152,6 +153,21 @@ promote(steward *self, const queue_call *call, pawl_error *error)
 	return status;
 }
 
+/* A chunk of the batches; those of many jobs that are cancelled have many turns. */
+static pawl_status
+fold(steward *self, const queue_call *call, pawl_error *error)
+{
+	int64_t next = 0;
+	pawl_status status = upkeep_fold(call, self->folded, &next, error);
+
+	if (status != PAWL_OK)
+		return status;
+	self->folded = next > 0 ? next : 0;
+	if (next != 0)
+		self->again = true;
+	return PAWL_OK;
+}
+
 static pawl_status
 extend_partitions(steward *self, const queue_call *call, pawl_error *error)
 {
@@ -213,11 +229,9 @@ typedef pawl_status (*duty)(steward *self, const queue_call *call, pawl_error *e
 
 /* In the order in which they are done. */
 static const duty duties[] = {
-	[UPKEEP_RECOVER] = recover,
-	[UPKEEP_PROMOTE] = promote,
-	[UPKEEP_PARTITIONS] = extend_partitions,
-	[UPKEEP_WATCH] = watch,
-	[UPKEEP_RETAIN] = retain,
+	[UPKEEP_RECOVER] = recover, [UPKEEP_PROMOTE] = promote,
+	[UPKEEP_FOLD] = fold,       [UPKEEP_PARTITIONS] = extend_partitions,
+	[UPKEEP_WATCH] = watch,     [UPKEEP_RETAIN] = retain,
 };
 static_assert(sizeof(duties) / sizeof(duties[0]) == UPKEEP_DUTIES, "each is done");
 

@@ -23,6 +23,12 @@ FUNCTIONS = {
     "retry_many": {P},
     "queue_pause": {P},
     "queue_resume": {P},
+    # batches: whoever pushes opens and seals them
+    "batch_open": {P, W},
+    "batch_seal": {P, W},
+    "batch_cancel": {P},
+    "batch_rerun": {P},
+    "batch_progress": {P, W, R},
     # a worker claims and settles
     "worker_start": {W},
     "worker_stop": {W},
@@ -48,6 +54,9 @@ FUNCTIONS = {
     "log": {W},
     "log_many": {W},
     "upkeep_look": {W},
+    "fold": {W},
+    "fold_batches": {W},
+    "fold_waiting": NOBODY,
     "recover": {W},
     "promote": {W},
     "extend_partitions": {W},
@@ -57,7 +66,27 @@ FUNCTIONS = {
     # a reader looks
     "job_list": {R},
     # internal: called by the functions above, as their owner
+    "add_completion": NOBODY,
     "answers": NOBODY,
+    "bad_counts": NOBODY,
+    "cancel_chunk": NOBODY,
+    "check_batch": NOBODY,
+    "check_open": NOBODY,
+    "copy_jobs": NOBODY,
+    "enter_batch": NOBODY,
+    "enter_batches": NOBODY,
+    "has_ended": NOBODY,
+    "hold_batches": NOBODY,
+    "lock_batch": NOBODY,
+    "next_epoch": NOBODY,
+    "read_completion": NOBODY,
+    "ready_completion": NOBODY,
+    "refuse_completion": NOBODY,
+    "rerun_round": NOBODY,
+    "state_unless_busy": NOBODY,
+    "sum_counts": NOBODY,
+    "take_deltas": NOBODY,
+    "tally": NOBODY,
     "attach_partition": NOBODY,
     "backoff": NOBODY,
     "cancel_round": NOBODY,
@@ -109,15 +138,18 @@ READABLE = {
     "logs": {R},
     "log_arrays": {R},
     "silent_waits": {R},
+    "batches": {R},
+    "batch_stages": {R},
     "migration": {P, W, R},  # the schema's version, which every program checks
     **dict.fromkeys(
         ("job", "ready", "scheduled", "running", "outcome", "attempt", "worker"), NOBODY
     ),
+    **dict.fromkeys(("batch", "batch_delta"), NOBODY),
     **dict.fromkeys(("lane", "log", "queue", "unique_key", "upkeep"), NOBODY),
     **dict.fromkeys(("silent_wait", "silent_wait_end", "sleeper"), NOBODY),
 }
 
-SEQUENCES = {"job_id", "fence", "pos", "attempt_id", "log_id"}
+SEQUENCES = {"job_id", "fence", "pos", "attempt_id", "log_id", "batch_id", "batch_delta_id"}
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,13 @@
 ALLOWED holds each transition that the table lists, and nothing else.  Every other pair
 is derived, and must be refused with the verb's own refusal and change not one row of
 the job (3.1: what is not listed does not happen).  All of it with a job that has no
-unique key, with one that has its key until its end, and with one whose key is free from
-the first claim on.
+unique key, with one that has its key until its end, with one whose key is free from the
+first claim on, and with one in a batch; then every pair of a batch's state and a verb.
 """
 
 import pytest
 from harness.api import Api, sqlstate
+from harness.batches import COUNTERS, Batch
 
 STATES = ("ready", "scheduled", "running", "fenced", "succeeded", "failed", "cancelled")
 
@@ -55,8 +56,13 @@ ALLOWED = {
     ("cancelled", "retry"): ("ready", 0, 0, "operator", "taken anew"),
 }
 
+# What each transition adds to the counters of the job's batch; all others add nothing.
+COUNTED = {"complete": "succeeded", "fail, last try": "failed", "fail, retry => false": "failed",
+           "cancel": "cancelled"}
+
 TABLES = ("ready", "scheduled", "running", "outcome", "attempt", "unique_key")
-UNTIL = (None, "end", "start")
+KEYS = ("end", "start")
+UNTIL = (None, "end", "start", "batch")
 
 
 class Case:
@@ -64,7 +70,10 @@ class Case:
 
     def __init__(self, db, api, state, max_attempts, until):
         self.db, self.api, self.state = db, api, state
-        key = {"unique_key": "k", "unique_until": until} if until else {}
+        key = {"unique_key": "k", "unique_until": until} if until in KEYS else {}
+        self.batch = Batch(api, on_complete=None) if until == "batch" else None
+        if self.batch:
+            key["batch"] = self.batch.id
         self.job = api.push(max_attempts=max_attempts, **key)
         self.worker = api.worker_start()
         self.fence = api.claim_one(self.worker).fence
@@ -180,14 +189,33 @@ def case(request, module_db, module_api):
     made.end()
     for table in TABLES:  # the next case starts with no job that can move
         module_api.query(f"DELETE FROM pawl.{table} RETURNING 1")
+    module_api.query("DELETE FROM pawl.batch_delta RETURNING 1")
+    module_api.query("DELETE FROM pawl.batch RETURNING 1")
     module_api.query("DELETE FROM pawl.worker RETURNING 1")
 
 
 def key_after(until, before, what):
     """The jobs of its key afterwards; before: those that had it."""
-    if until is None or what == "freed":
+    if until not in KEYS or what == "freed":
         return []
     return {"kept": before, "taken anew": [1]}[what]
+
+
+def counted(case):
+    """(succeeded, failed, cancelled) of the job's batch; None without one."""
+    return dict(zip(COUNTERS, case.batch.counters())) if case.batch else None
+
+
+def expected_counts(state, verb, before):
+    """The counters after a transition that is listed."""
+    if before is None:
+        return None
+    after = dict(before)
+    if verb in COUNTED:
+        after[COUNTED[verb]] += 1
+    if verb == "retry":
+        after[state] -= 1
+    return after
 
 
 PAIRS = [(state, verb) for state in STATES for verb in REFUSAL]
@@ -198,11 +226,11 @@ CASES = [(*pair, until) for until in UNTIL for pair in PAIRS]
 def test_every_pair(case):
     """Listed: exactly this happens.  Not listed: refused, and not one row is changed."""
     made, state, verb, until = case
-    before, now = made.api.job(made.job), made.rows()
+    before, now, counts = made.api.job(made.job), made.rows(), counted(made)
     answer = made.do(verb)
     if (state, verb) not in ALLOWED:
         assert answer == refusal(verb, state)
-        assert made.rows() == now
+        assert made.rows() == now and counted(made) == counts
         return
     wanted, failures, crashes, category, key = ALLOWED[state, verb]
     after = made.api.job(made.job)
@@ -213,6 +241,7 @@ def test_every_pair(case):
         assert after.crashes == (before.crashes or 0) + crashes
     new = made.api.attempts(made.job)[len(now["attempt"]) :]
     assert new == ([category] if category else [])
+    assert counted(made) == expected_counts(state, verb, counts)
     had = [1] if now["unique_key"] else []
     assert bool(had) == (until == "end" and state not in ("succeeded", "failed", "cancelled"))
     assert [1 for _ in made.rows()["unique_key"]] == key_after(until, had, key)
@@ -243,3 +272,67 @@ def test_nothing_is_deleted_from_outcome_but_by_retry(db):
         "WHERE n.nspname = 'pawl' AND p.prosrc ~* '(delete\\s+from|update|truncate)\\s+(pawl\\.)?outcome'"
     )
     assert {row[0] for row in rows} == {"retry_round"}
+
+
+# -- a batch's own states ------------------------------------------------------------------
+
+BATCH_STATES = ("open", "sealed", "cancelling", "succeeded", "failed", "cancelled")
+DONE = ("succeeded", "failed", "cancelled")
+
+# (state, verb) -> the state that it answers; what is not here is refused with PW004
+BATCH_ALLOWED = {
+    **{(state, "seal"): state for state in BATCH_STATES[1:]},
+    **{(state, "cancel"): state for state in BATCH_STATES[2:]},
+    **{(state, "fold"): state for state in BATCH_STATES},
+    ("open", "seal"): "sealed",
+    ("open", "cancel"): "cancelling",
+    ("sealed", "cancel"): "cancelling",
+    ("open", "push"): "open",
+    ("open", "child"): "open",
+    ("sealed", "child"): "sealed",
+    ("open", "retry"): "open",
+    ("sealed", "retry"): "sealed",
+    **{(state, "rerun"): "sealed" for state in DONE},
+}
+BATCH_VERBS = ("seal", "cancel", "fold", "push", "child", "retry", "rerun")
+
+
+def make_batch(api, state):
+    """A batch with one failed job, and, unless it is done, one that runs (a fenced one
+    that a cancel cannot end); (batch, the running job's claim, the failed job)."""
+    batch = Batch(api, threshold=1 if state == "succeeded" else 0)
+    batch.push(2)
+    failed, runs = api.claim(api.worker_start(lease="1 hour"), 2)
+    api.fail(failed.job, failed.fence, retry=False)
+    if state in ("succeeded", "failed"):
+        api.complete(runs.job, runs.fence)
+    if state in ("sealed", "succeeded", "failed"):
+        batch.seal()
+    if state == "cancelled":
+        batch.cancel()
+    return batch, runs, failed.job
+
+
+@pytest.mark.parametrize("verb", BATCH_VERBS)
+@pytest.mark.parametrize("state", BATCH_STATES)
+def test_every_state_and_verb_of_a_batch(db, api, state, verb):
+    """Listed: exactly this state follows.  Not listed: PW004, and nothing has changed."""
+    batch, runs, failed = make_batch(api, state)
+    holder = db.connect(autocommit=False)
+    if state not in DONE:
+        Api(holder).fence(runs.job, runs.fence)
+    if state == "cancelling":
+        batch.cancel()
+    assert batch.state() == state
+    child = {"batch": batch.id, "parent": runs.job, "parent_fence": runs.fence}
+    calls = {"push": lambda: batch.push(1), "child": lambda: Api(holder).push(**child),
+             "retry": lambda: api.retry(failed)}
+    before = (batch.row(), batch.completions())
+    refused = sqlstate(calls.get(verb, getattr(batch, verb, None)))
+    holder.commit()
+    holder.close()
+    if (state, verb) in BATCH_ALLOWED:
+        assert refused is None and batch.state() == BATCH_ALLOWED[state, verb]
+    else:  # the claim of a job that has ended is stale before its batch is looked at
+        assert refused == ("PW001" if verb == "child" and state in DONE else "PW004")
+        assert (batch.row(), batch.completions()) == before

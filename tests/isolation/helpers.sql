@@ -14,10 +14,12 @@ BEGIN
 	DELETE FROM pawl.unique_key;
 	DELETE FROM pawl.outcome;
 	DELETE FROM pawl.attempt;
+	DELETE FROM pawl.batch;
+	DELETE FROM pawl.batch_delta;
 	DELETE FROM pawl.worker;
 	DELETE FROM t.worker;
 	PERFORM setval('pawl.job_id', 1, false), setval('pawl.fence', 1, false),
-		setval('pawl.pos', 1, false);
+		setval('pawl.pos', 1, false), setval('pawl.batch_id', 1, false);
 	INSERT INTO t.worker VALUES
 		('a', pawl.worker_start('a', interval '1 hour')),
 		('b', pawl.worker_start('b', interval '1 hour'));
@@ -66,6 +68,12 @@ ORDER BY j.id;
 -- Each key that is taken, and by which job.
 CREATE VIEW t.keys AS
 SELECT u.key, u.job_id AS job, u.until_start FROM pawl.unique_key u ORDER BY u.key;
+
+-- Each batch: its state, its counters, and how many deltas are left.
+CREATE VIEW t.batches AS
+SELECT b.id AS batch, b.epoch, b.state, b.total, b.succeeded, b.failed, b.cancelled,
+	(SELECT count(*) FROM pawl.batch_delta d WHERE d.batch = b.id) AS deltas
+FROM pawl.batches b ORDER BY b.id;
 
 -- Many keys by one call of push_many.
 CREATE FUNCTION t.push_many(VARIADIC keys text[])

@@ -1,0 +1,47 @@
+-- fold_batches: fold those batches in which something has happened
+--
+-- Of the batches that are not done the next ones after a cursor, so that none starves
+-- others, however many there are.
+-- Parameters: after: the cursor; n: look at most at so many, 1 to 10000.
+-- Returns: the cursor for the next call; 0: that was the last of them; -1: likewise, and
+-- of one of them there is more to do: begin anew.
+-- Errors: 22023; 25001 outside READ COMMITTED.
+-- Locks: as fold, for each in turn.
+-- Index: batch_unfinished; batch_delta_pkey.
+CREATE OR REPLACE FUNCTION pawl.fold_batches(after bigint DEFAULT 0, n int DEFAULT 100)
+RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pawl, pg_temp
+SET lock_timeout = '5s'
+SET enable_seqscan = off
+SET jit = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+	seen int := 0;
+	more boolean := false;
+	b record;
+BEGIN
+	IF n IS NULL OR n NOT BETWEEN 1 AND 10000 THEN
+		RAISE EXCEPTION 'n of a fold must be 1 to 10000, not %', coalesce(n::text, 'NULL')
+			USING ERRCODE = '22023';
+	END IF;
+	PERFORM pawl.check_isolation('fold_batches');
+	FOR b IN
+		SELECT t.id, t.cancelled_at IS NOT NULL
+			OR EXISTS (SELECT FROM pawl.batch_delta d
+				WHERE d.shard = 0 AND d.batch = t.id AND d.epoch = t.epoch
+					AND d.xid >= t.folded)
+			OR (t.sealed_at IS NOT NULL AND pawl.has_ended(t)) AS moved
+		FROM pawl.batch t
+		WHERE t.shard = 0 AND t.done_at IS NULL AND t.id > coalesce(after, 0)
+		ORDER BY t.id LIMIT n
+	LOOP
+		seen := seen + 1;
+		after := b.id;
+		CONTINUE WHEN NOT b.moved;
+		more := pawl.fold(b.id) = 'more' OR more;
+	END LOOP;
+	RETURN CASE WHEN seen = n THEN after WHEN more THEN -1 ELSE 0 END;
+END
+$$;

@@ -1,0 +1,52 @@
+-- batch_stages: each stage of each batch in its last epoch, exact at this moment
+--
+-- What the batch's row has, and the deltas that have not been folded yet; of one snapshot.
+-- By batch: indexes batch_pkey and batch_delta_pkey.
+CREATE OR REPLACE VIEW pawl.batch_stages AS
+SELECT c.id AS batch, c.epoch, c.position, c.stage, c.total, c.succeeded, c.failed,
+	c.cancelled, c.expected,
+	CASE WHEN c.sealed THEN round(100.0 * c.ended / nullif(c.total, 0), 1)
+		WHEN c.expected > 0 THEN
+			round(100.0 * c.ended / greatest(c.total, c.expected), 1) END AS percent,
+	c.rate,
+	CASE WHEN c.done THEN interval '0'
+		WHEN c.rate > 0 AND (c.sealed OR c.expected > 0) THEN make_interval(secs =>
+			((greatest(c.total, CASE WHEN NOT c.sealed THEN c.expected END) - c.ended)
+				/ c.rate)::float8) END AS eta,
+	c.counts
+FROM (
+	SELECT b.id, b.epoch, s.position, b.stages[s.position] AS stage,
+		b.sealed_at IS NOT NULL AS sealed, b.done_at IS NOT NULL AS done,
+		b.total[s.position] + d.total AS total,
+		b.succeeded[s.position] + d.succeeded AS succeeded,
+		b.failed[s.position] + d.failed AS failed,
+		b.cancelled[s.position] + d.cancelled AS cancelled,
+		b.expected[s.position] AS expected, e.ended,
+		round(((CASE WHEN b.done_at IS NOT NULL THEN e.ended
+				ELSE e.ended - b.marks_before[s.position] END)
+			/ nullif(extract(epoch FROM CASE WHEN b.done_at IS NOT NULL
+					THEN b.done_at - b.opened_at
+					ELSE clock_timestamp() - b.marks_before_at END)::numeric, 0))::numeric, 3)
+			AS rate,
+		CASE WHEN d.counts IS NULL THEN b.counts[s.position]
+			ELSE (SELECT jsonb_object_agg(n.name, n.sum)
+				FROM (SELECT p.key AS name, sum(p.value::numeric) AS sum
+					FROM unnest(b.counts[s.position] || d.counts) o (names),
+						jsonb_each_text(o.names) p
+					GROUP BY p.key) n) END AS counts
+	FROM pawl.batch b
+	CROSS JOIN LATERAL generate_subscripts(b.stages, 1) s (position)
+	CROSS JOIN LATERAL (
+		SELECT coalesce(sum(d.total), 0) AS total,
+			coalesce(sum(d.succeeded), 0) AS succeeded, coalesce(sum(d.failed), 0) AS failed,
+			coalesce(sum(d.cancelled), 0) AS cancelled,
+			array_agg(d.counts) FILTER (WHERE d.counts IS NOT NULL) AS counts
+		FROM pawl.batch_delta d
+		WHERE d.shard = 0 AND d.batch = b.id AND d.epoch = b.epoch AND d.xid >= b.folded
+			AND d.stage = b.stages[s.position]
+	) d
+	CROSS JOIN LATERAL (SELECT b.succeeded[s.position] + b.failed[s.position]
+		+ b.cancelled[s.position] + d.succeeded + d.failed + d.cancelled AS ended) e
+	WHERE b.shard = 0 AND NOT EXISTS (SELECT FROM pawl.batch n
+		WHERE n.shard = 0 AND n.id = b.id AND n.epoch > b.epoch)
+) c;

@@ -1,0 +1,352 @@
+"""Batches by SQL: what they count, when they are done, and what they refuse.
+
+The bugs are those of a job made of many items whose progress is one JSON column: an
+unsealed whole that completes early, one without items that never does, a threshold that
+is judged while results still come, a job that is cancelled and handed out again.
+"""
+
+import pytest
+from harness.api import sqlstate
+from harness.batches import Batch, wrong_counters
+from psycopg.types.json import Jsonb
+
+
+@pytest.fixture
+def worker_id(api):
+    return api.worker_start()
+
+
+def end(api, worker, **verbs):
+    """Claim what is there in the default queue; complete it, but fail so many."""
+    rows = api.claim(worker, 1000)
+    for row in rows[: verbs.get("fail", 0)]:
+        api.fail(row.job, row.fence, retry=False)
+    for row in rows[verbs.get("fail", 0):]:
+        api.complete(row.job, row.fence)
+    return len(rows)
+
+
+def test_the_stages_are_counted_apart(api, worker_id):
+    """The bug: one number for all stages, which goes back when the next one begins."""
+    batch = Batch(api, ["collect", "process", "results"])
+    batch.push(3, stage="collect")
+    batch.push(2, stage="results")
+    batch.push(1)
+    assert batch.stages() == {
+        "collect": (4, 0, 0, 0), "process": (0, 0, 0, 0), "results": (2, 0, 0, 0)}
+    rows = api.claim(worker_id, 6)
+    assert {row.stage for row in rows} == {"collect", "results"}
+    assert {row.batch for row in rows} == {batch.id}
+    for row in rows:
+        api.complete(row.job, row.fence, counts=Jsonb({"detections": 17}))
+    assert batch.stages()["collect"] == (4, 4, 0, 0)
+    assert batch.counts()["collect"] == {"detections": 68}
+    before = batch.stages()
+    batch.fold()  # where the numbers stand makes no difference
+    assert batch.stages() == before and batch.counts()["results"] == {"detections": 34}
+    assert api.one("SELECT count(*) FROM pawl.batch_delta") == 0
+
+
+def test_redelivered_results_count_once(api, worker_id):
+    """The bug: the counter is raised by the message, not by the change of state."""
+    batch = Batch(api)
+    batch.push(2)
+    rows = api.claim(worker_id, 2)
+    pairs = {"jobs": [row.job for row in rows], "fences": [row.fence for row in rows]}
+    counts = [Jsonb({"seen": 1})] * 2
+    for _ in range(3):
+        api.rows("complete_many", **pairs, counts=counts)
+        assert sqlstate(api.complete, rows[0].job, rows[0].fence) == "PW001"
+    assert batch.counters() == (2, 2, 0, 0) and batch.counts() == {"main": {"seen": 2}}
+
+
+def test_only_a_sealed_batch_is_done(api, worker_id):
+    """The bug: it completes when the first items have ended, while others still come."""
+    batch = Batch(api)
+    batch.push(2)
+    end(api, worker_id)
+    assert batch.fold() == "open" and batch.completions() == ["scheduled"]
+    batch.push(1)
+    assert batch.seal() == "sealed"
+    end(api, worker_id)
+    assert batch.completions() == ["scheduled"]
+    assert batch.fold() == "succeeded" and batch.completions() == ["ready"]
+    assert api.claim_one(worker_id, queues=["reports"]).batch == batch.id
+
+
+@pytest.mark.parametrize("on_complete", ["report", None])
+def test_without_jobs_it_is_done_at_once(api, on_complete):
+    """The bug: nothing ends, so nobody looks whether all has ended."""
+    batch = Batch(api, on_complete=on_complete)
+    assert batch.seal() == "succeeded"
+    assert batch.seal() == "succeeded"  # again: nothing happens
+    assert batch.completions() == (["ready"] if on_complete else [])
+
+
+def test_after_sealing_only_a_running_job_pushes(api, worker_id):
+    """And its children count before it ends, so the batch is not done too early."""
+    batch, other = Batch(api, ["a", "b"]), Batch(api)
+    batch.push(1)
+    other.push(1)
+    parent, stranger = api.claim(worker_id, 2)
+    batch.seal()
+    assert sqlstate(batch.push, 1) == "PW004"
+    assert sqlstate(batch.child, stranger) == "22023"
+    child = batch.child(parent, stage="b")
+    many = [{"kind": "k", "batch": batch.id, "stage": "b", "parent_fence": parent.fence}] * 2
+    assert len(api.rows("push_many", jobs=Jsonb(many))) == 2
+    api.complete(parent.job, parent.fence)
+    assert batch.fold() == "sealed" and batch.stages()["b"] == (3, 0, 0, 0)
+    assert sqlstate(batch.child, parent) == "PW001"
+    end(api, worker_id)
+    assert batch.fold() == "succeeded" and api.state(child) == "succeeded"
+
+
+def test_a_child_pushes_in_the_transaction_that_ends_its_parent(db, api, worker_id):
+    """The children and the end of their parent become visible together."""
+    batch = Batch(api)
+    batch.push(1)
+    parent = api.claim_one(worker_id)
+    batch.seal()
+    with db.connect(autocommit=False) as connection:
+        inside = Batch.__new__(Batch)
+        inside.api, inside.id = type(api)(connection), batch.id
+        inside.child(parent)
+        inside.api.complete(parent.job, parent.fence)
+        assert batch.fold() == "sealed" and batch.counters() == (1, 0, 0, 0)
+        connection.commit()
+    assert batch.fold() == "sealed" and batch.counters() == (2, 1, 0, 0)
+
+
+@pytest.mark.parametrize("threshold, failures, state", [
+    (0, 0, "succeeded"), (0, 1, "failed"), ("0.3", 3, "succeeded"), ("0.3", 4, "failed"),
+    (1, 10, "succeeded")])
+def test_the_threshold_is_judged_at_the_end(api, worker_id, threshold, failures, state):
+    """The bug: the first ten failures end it, although the other thousand succeed."""
+    batch = Batch(api, threshold=threshold)
+    batch.push(10)
+    batch.seal()
+    rows = api.claim(worker_id, 10)
+    for row in rows[:failures]:
+        api.fail(row.job, row.fence, retry=False)
+        assert batch.fold() in ("sealed", state)
+    for row in rows[failures:]:
+        assert batch.state() == "sealed"
+        api.complete(row.job, row.fence)
+    batch.fold()
+    assert batch.state() == state and batch.completions() == ["ready"]
+
+
+def test_cancel_ends_all_and_runs_the_completion_job(api, worker_id):
+    """The bug: what was cancelled is handed out again, and its late result counts."""
+    batch = Batch(api)
+    batch.push(2500)
+    rows = api.claim(worker_id, 3)
+    assert batch.cancel(reason="wrong folder") in ("more", "cancelling")
+    assert batch.state() == "cancelling"
+    assert sqlstate(batch.push, 1) == "PW004" and sqlstate(batch.child, rows[2]) in (
+        "PW004", "PW001")
+    while api.value("fold_batches"):
+        pass
+    assert batch.state() == "cancelled" and batch.counters() == (2500, 0, 0, 2500)
+    assert api.claim(worker_id, 10) == [] and batch.completions() == ["ready"]
+    assert sqlstate(api.complete, rows[0].job, rows[0].fence) == "PW001"
+    assert api.job(rows[0].job).error == "wrong folder"
+    assert batch.cancel() == "cancelled" and batch.counters() == (2500, 0, 0, 2500)
+
+
+def test_cancel_and_completion_whichever_commits_first(api, worker_id):
+    """In both orders one end, and one completion job that runs."""
+    first, second = Batch(api), Batch(api)
+    first.push(1)
+    first.seal()
+    end(api, worker_id)
+    assert first.fold() == "succeeded" and first.cancel() == "succeeded"
+    second.push(1)
+    row = api.claim_one(worker_id)
+    assert second.cancel() == "cancelled"
+    assert sqlstate(api.complete, row.job, row.fence) == "PW001"
+    assert first.completions() == second.completions() == ["ready"]
+
+
+def test_a_rerun_is_the_next_epoch(api, worker_id):
+    """The bug: the failures of the first round are still there, or its results come in."""
+    batch = Batch(api, ["a", "b"])
+    batch.push(4, stage="a")
+    batch.push(2, stage="b")
+    assert sqlstate(batch.rerun) == "PW004"
+    batch.seal()
+    old = api.claim(worker_id, 6)
+    for row in old[3:]:
+        api.complete(row.job, row.fence)
+    for row in old[:3]:
+        api.fail(row.job, row.fence, retry=False)
+    assert batch.fold() == "failed"
+    assert batch.rerun() == 2
+    assert batch.stages() == {"a": (3, 0, 0, 0), "b": (0, 0, 0, 0)}
+    assert sqlstate(api.complete, old[0].job, old[0].fence) == "PW001"
+    assert sqlstate(api.retry, old[0].job) == "PW004"
+    assert sqlstate(batch.push, 1) == "PW004" and sqlstate(batch.rerun) == "PW004"
+    end(api, worker_id)
+    assert batch.fold() == "succeeded" and batch.completions() == ["ready", "ready"]
+    assert sqlstate(batch.rerun) == "PW004"  # nothing has failed
+    assert batch.rerun(which="all") == 3 and batch.stages()["a"] == (3, 0, 0, 0)
+    assert not wrong_counters(api)
+
+
+def test_a_rerun_leaves_out_whose_key_is_live(api, worker_id):
+    """And takes a new completion job with the key of the old one, once that has ended."""
+    last = {"kind": "report", "unique_key": "r", "queue": "reports"}
+    batch = Batch(api, on_complete=None)
+    batch.id = api.value("batch_open", name="n", on_complete=Jsonb(last))
+    assert sqlstate(api.value, "batch_open", name="n", on_complete=Jsonb(last)) == "PW003"
+    for key in ("x", "y"):
+        api.push(batch=batch.id, unique_key=key)
+    batch.seal()
+    end(api, worker_id, fail=2)
+    assert batch.fold() == "failed"
+    rival = api.push(unique_key="x")
+    assert sqlstate(batch.rerun) == "PW003"  # the report has not run
+    row = api.claim_one(worker_id, queues=["reports"])
+    api.complete(row.job, row.fence)
+    assert batch.rerun() == 2 and batch.counters() == (1, 0, 0, 0)
+    assert {row.job for row in api.claim(worker_id, 9)} > {rival}
+
+
+def test_retry_into_a_batch_counts_back(api, worker_id):
+    """Until it is done: then nothing of it lives again."""
+    batch = Batch(api)
+    batch.push(2)
+    rows = api.claim(worker_id, 2)
+    for row in rows:
+        api.fail(row.job, row.fence, retry=False)
+    assert batch.counters() == (2, 0, 2, 0)
+    assert api.retry(rows[0].job) == "failed" and batch.counters() == (2, 0, 1, 0)
+    batch.seal()
+    assert batch.fold() == "sealed"
+    (completion,) = api.query("SELECT completion AS job FROM pawl.batches")
+    api.cancel(completion.job)
+    assert sqlstate(api.retry, completion.job) == "PW004"  # it would run too early
+    end(api, worker_id)
+    assert batch.fold() == "failed" and batch.completions() == ["cancelled"]
+    assert sqlstate(api.retry, rows[1].job) == "PW004"
+    (answer,) = api.rows("retry_many", jobs=[rows[1].job])
+    assert (answer.was, answer.done) == ("failed", False)
+    assert api.retry(completion.job) == "cancelled" and batch.completions() == ["ready"]
+
+
+def test_percent_rate_and_time_left(api, worker_id):
+    """The bug: a percentage of what has been pushed so far, which goes back."""
+    batch = Batch(api, ["a", "b"], expected=[4, None])
+    batch.push(2, stage="a")
+    batch.push(2, stage="b")
+    seen = []
+    for _ in range(4):
+        rows = api.claim(worker_id, 1)
+        api.complete(rows[0].job, rows[0].fence)
+        a, b = api.rows("batch_progress", batch=batch.id)
+        seen.append(a.percent)
+        assert b.percent is None and a.rate >= 0
+    assert seen == sorted(seen) and seen[-1] == 50
+    batch.seal()
+    a, b = api.rows("batch_progress", batch=batch.id)
+    assert (a.percent, b.percent) == (100, 100) and batch.row().percent == 100
+    assert a.eta.total_seconds() == 0 and a.rate > 0
+
+
+def test_expected_is_no_end(api, worker_id):
+    """Fewer jobs than were expected: it is done when they have ended."""
+    batch = Batch(api, expected=[10])
+    batch.push(1)
+    end(api, worker_id)
+    assert batch.row().percent == 10
+    assert batch.seal() == "succeeded" and batch.row().percent == 100
+
+
+@pytest.mark.parametrize("named", [
+    {"name": ""}, {"name": None}, {"stages": []}, {"stages": ["a", "a"]}, {"stages": [""]},
+    {"stages": [None]}, {"threshold": "1.5"}, {"threshold": -1}, {"expected": [1, 2]},
+    {"expected": [-1]}, {"on_complete": Jsonb([])}, {"on_complete": Jsonb({})},
+    {"on_complete": Jsonb({"kind": "k", "run_at": "2030-01-01"})},
+    {"on_complete": Jsonb({"kind": "k", "batch": 1})},
+    {"stages": [str(i) for i in range(65)]}], ids=str)
+def test_arguments_are_checked(api, named):
+    """The bug: a batch that nobody can push into, or that nobody can end."""
+    assert sqlstate(api.value, "batch_open", **{"name": "n", **named}) == "22023"
+    assert api.one("SELECT count(*) FROM pawl.batch") == 0
+
+
+def test_what_is_not_there(api, worker_id):
+    """A batch, a stage, a parent that do not exist; counters that are no numbers."""
+    batch = Batch(api)
+    for function in ("batch_seal", "batch_cancel", "batch_rerun", "batch_progress", "fold"):
+        assert sqlstate(api.value, function, batch=99) == "P0002"
+    assert sqlstate(api.push, batch=99) == "P0002"
+    assert sqlstate(api.push, batch=batch.id, stage="x") == "22023"
+    assert sqlstate(api.push, stage="main") == "22023"
+    assert sqlstate(api.push, batch=batch.id, parent_fence=99) == "PW001"
+    assert sqlstate(api.push, batch=batch.id, parent=1) == "22023"
+    assert sqlstate(batch.rerun, which="some") == "22023"
+    batch.push(3)
+    rows = api.claim(worker_id, 3)
+    wrong = Jsonb({"n": "many"})
+    assert sqlstate(api.complete, rows[0].job, rows[0].fence, counts=wrong) == "22023"
+    pairs = {"jobs": [row.job for row in rows], "fences": [row.fence for row in rows]}
+    api.rows("complete_many", **pairs, counts=[Jsonb({"n": 2}), wrong, None])
+    assert [api.state(row.job) for row in rows] == ["succeeded", "scheduled", "succeeded"]
+    assert batch.counts() == {"main": {"n": 2}}
+
+
+def test_a_keyed_push_that_answers_a_live_job_does_not_count(api):
+    """The bug: a total that no number of ends ever reaches."""
+    batch = Batch(api)
+    ids = [api.push(batch=batch.id, unique_key="k") for _ in range(2)]
+    keys = {"kind": "k", "args": [Jsonb({})] * 3, "unique_keys": ["k", "l", "l"]}
+    api.rows("push_many", **keys, batch=batch.id)
+    many = [{"kind": "k", "batch": batch.id, "unique_key": key} for key in "klmm"]
+    api.rows("push_many", jobs=Jsonb(many))
+    assert ids[0] == ids[1] and batch.counters() == (3, 0, 0, 0)
+    assert not wrong_counters(api)
+
+
+def test_items_that_are_lost_for_good_are_failed_and_the_rest_kept(api):
+    """The bug: one lost worker, and the whole is called lost: 17 of 20 are done (3.9)."""
+    batch = Batch(api, threshold="0.2")
+    jobs = batch.push(20)
+    batch.seal()
+    steady = api.worker_start()
+    for row in api.claim(steady, 17):
+        api.complete(row.job, row.fence)
+    for _ in range(3):
+        lost = api.worker_start()
+        while rows := api.claim(lost, 1):
+            assert len(rows) == 1
+        api.query("UPDATE pawl.worker SET expires_at = clock_timestamp() WHERE id = %s "
+                  "RETURNING 1", [lost])
+        assert api.value("recover") == 3
+    assert batch.fold() == "succeeded" and batch.counters() == (20, 17, 3, 0)
+    assert [api.state(job) for job in jobs].count("failed") == 3
+
+
+def test_a_transaction_that_pushes_keeps_the_seal_waiting(db, api):
+    """And the seal gives way: no lost job, no wait without a bound."""
+    batch = Batch(api)
+    with db.connect(autocommit=False) as connection:
+        type(api)(connection).push(batch=batch.id)
+        assert sqlstate(batch.seal) == "55P03" and batch.state() == "open"
+        connection.commit()
+    assert batch.seal() == "sealed" and batch.counters() == (1, 0, 0, 0)
+
+
+def test_an_outsider_that_locks_a_delta_loses_nothing(db, api, worker_id):
+    """The bug: a fold that skips a row, and then never looks behind its mark again."""
+    batch = Batch(api)
+    batch.push(1)
+    end(api, worker_id)
+    batch.push(1)
+    with db.connect(autocommit=False) as connection:
+        connection.execute(
+            "SELECT FROM pawl.batch_delta WHERE succeeded = 1 ORDER BY id LIMIT 1 FOR UPDATE")
+        assert batch.fold() == "open" and batch.counters() == (2, 1, 0, 0)
+    end(api, worker_id)
+    assert batch.seal() == "succeeded" and batch.counters() == (2, 2, 0, 0)
