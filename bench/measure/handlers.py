@@ -6,6 +6,7 @@ end: it claims, spawns with pipes and an environment, settles, and stops.
 
 import json
 import os
+import resource
 import subprocess
 import time
 
@@ -19,15 +20,24 @@ def exec_handlers(bench: Bench, system, jobs: int) -> None:
     concurrency = os.cpu_count()
     for repetition in range(1, bench.repetitions + 1):
         for measure in (bare, pawl) if repetition % 2 else (pawl, bare):
-            name, seconds = measure(bench, system, jobs, concurrency)
+            name, seconds, cpu_s = measure(bench, system, jobs, concurrency)
             bench.add("exec handlers", name, jobs, repetition, jobs / seconds, "jobs/s",
-                      program=PROGRAM, concurrency=concurrency)
+                      program=PROGRAM, concurrency=concurrency,
+                      cpu_us=round(cpu_s / jobs * 1e6, 1))
+
+
+def cpu_of_children() -> float:
+    """Processor time of what has ended and was waited for, the programs included."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def bare(_bench, _system, jobs: int, concurrency: int) -> tuple:
+    before = cpu_of_children()
     done = subprocess.run([WORK / "spawn", str(jobs), str(concurrency), PROGRAM], check=True,
                           capture_output=True, text=True)
-    return "posix_spawn loop", json.loads(done.stdout)["seconds"]
+    return ("posix_spawn loop", json.loads(done.stdout)["seconds"],
+            cpu_of_children() - before)
 
 
 def pawl(bench: Bench, system, jobs: int, concurrency: int) -> tuple:
@@ -36,10 +46,12 @@ def pawl(bench: Bench, system, jobs: int, concurrency: int) -> tuple:
             pusher.ask(f"push {jobs} 0")
             pusher.finish()
         bench.cluster.checkpoint()
+        before = cpu_of_children()
         began = time.monotonic()
         subprocess.run([PAWL, "work", "-H", f"noop={PROGRAM}", "-j", str(concurrency),
                         "--once", "--quiet"], env=turn.environment, check=True,
                        stdin=subprocess.DEVNULL)
         seconds = time.monotonic() - began
+        cpu_s = cpu_of_children() - before
         turn.check({"handled": jobs, "sum": 0}, jobs, 0)
-        return "pawl", seconds
+        return "pawl", seconds, cpu_s
