@@ -12,6 +12,19 @@ RETURNS TABLE (batch bigint, epoch int, stage text, succeeded int, failed int,
 LANGUAGE plpgsql
 AS $$
 BEGIN
+	IF cardinality(jobs) = 1 THEN	-- to plan the statement for many takes longer
+		EXECUTE 'SELECT j.batch, j.epoch, j.stage FROM pawl.job j
+			WHERE j.shard = 0 AND j.id = $1'
+		INTO batch, epoch, stage USING jobs[1];
+		IF batch IS NOT NULL THEN
+			succeeded := (states[1] = 'succeeded')::int;
+			failed := (states[1] = 'failed')::int;
+			cancelled := (states[1] = 'cancelled')::int;
+			sums := nullif(counts[1], 'null');
+			RETURN NEXT;
+		END IF;
+		RETURN;
+	END IF;
 	RETURN QUERY EXECUTE
 		'SELECT j.batch, j.epoch, j.stage,
 			count(*) FILTER (WHERE g.state = ''succeeded'')::int,
