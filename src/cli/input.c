@@ -7,10 +7,13 @@
 #include "cli/input.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <jansson.h>
 
@@ -138,6 +141,36 @@ input_json(const char *argument, const char *what, char **ret_text, pawl_error *
 		return status;
 	*ret_text = buffer_take(&text);
 	return *ret_text != NULL ? PAWL_OK : error_memory(error);
+}
+
+/* ------------------------------------------------------------ files of lines ----- */
+
+pawl_status
+input_open(const char *path, int *ret_fd, int64_t *ret_size, pawl_error *error)
+{
+	int fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+	struct stat file = {0};
+	int reason = errno;
+
+	if (fd >= 0 && fstat(fd, &file) == 0 && S_ISDIR(file.st_mode))
+	{
+		input_close(fd);
+		fd = -1;
+		reason = EISDIR;
+	}
+	if (fd < 0)
+		return error_set(error, PAWL_ERR_ARGUMENT, "could not open file \"%s\": %s",
+		                 path, strerror(reason));
+	*ret_fd = fd;
+	*ret_size = S_ISREG(file.st_mode) ? file.st_size : 0;
+	return PAWL_OK;
+}
+
+void
+input_close(int fd)
+{
+	if (fd != STDIN_FILENO)
+		(void) close(fd);
 }
 
 /* ------------------------------------------------------------ ids ---------------- */

@@ -1,5 +1,6 @@
 /*
- * input.h - what a command takes as text: job ids, JSON from an argument or a file
+ * input.h - what a command takes: job ids, JSON from an argument or a file, files of
+ * lines
  */
 #ifndef PAWL_CLI_INPUT_H
 #define PAWL_CLI_INPUT_H
@@ -29,6 +30,16 @@ PAWL_CHECK pawl_status input_check_json(const char *text, size_t length,
  * its own are about its options.
  */
 const char *input_json_words(int code, const char *text);
+
+/*
+ * A file of lines: its path, or "-" for stdin.  *ret_size is its size in bytes; 0: not
+ * known.  A directory is no file.
+ */
+PAWL_CHECK pawl_status input_open(const char *path, int *ret_fd, int64_t *ret_size,
+                                  pawl_error *error);
+
+/* Closes what input_open has opened; stdin stays open. */
+void input_close(int fd);
 
 /* Ids of jobs from the command line; *ret_ids (n of them) is to be freed. */
 PAWL_CHECK pawl_status input_ids(int n, char *const *texts, int64_t **ret_ids,

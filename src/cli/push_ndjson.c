@@ -7,17 +7,15 @@
  * was pushed is always told exactly.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/memory.h"
+#include "cli/input.h"
 #include "cli/ndjson.h"
 #include "cli/progress.h"
 #include "cli/push.h"
@@ -280,25 +278,6 @@ load(loading *l)
 /* ------------------------------------------------------------ the command -------- */
 
 static int
-open_file(const char *path, int64_t *ret_size)
-{
-	int fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
-	struct stat status;
-
-	if (fd >= 0 && fstat(fd, &status) == 0)
-	{
-		if (S_ISDIR(status.st_mode))
-		{
-			(void) close(fd);
-			errno = EISDIR;
-			return -1;
-		}
-		*ret_size = S_ISREG(status.st_mode) ? status.st_size : 0;
-	}
-	return fd;
-}
-
-static int
 finish(loading *l)
 {
 	int code = l->out != NULL ? output_finish(l->out) : output_check();
@@ -361,15 +340,9 @@ push_ndjson(const command_call *call)
 		return talk_error(&error);
 	}
 	l->options = options;
-	fd = open_file(options->ndjson, &l->size);
-	if (fd < 0)
-	{
-		(void) error_set(&error, PAWL_ERR_ARGUMENT, "could not open file \"%s\": %s",
-		                 options->ndjson, strerror(errno));
+	if (input_open(options->ndjson, &fd, &l->size, &error) != PAWL_OK)
 		return talk_error(&error);
-	}
 	code = load_file(l, call, fd);
-	if (fd != STDIN_FILENO)
-		(void) close(fd);
+	input_close(fd);
 	return code;
 }

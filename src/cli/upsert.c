@@ -5,18 +5,16 @@
  * connection holds nothing while more is read.  Only a single transaction has all rows
  * in memory.  No schema of Pawl's is needed in that database.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/memory.h"
 #include "cli/csv.h"
+#include "cli/input.h"
 #include "cli/progress.h"
 #include "cli/session.h"
 #include "cli/talk.h"
@@ -311,38 +309,15 @@ store(storing *s)
 	return code;
 }
 
-/* -1 with errno; a directory is no file. */
-static int
-open_file(const char *path, int64_t *ret_size)
-{
-	int fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
-	struct stat status;
-
-	if (fd < 0 || fstat(fd, &status) != 0)
-		return fd;
-	if (S_ISDIR(status.st_mode))
-	{
-		(void) close(fd);
-		errno = EISDIR;
-		return -1;
-	}
-	*ret_size = S_ISREG(status.st_mode) ? status.st_size : 0;
-	return fd;
-}
-
 static int
 store_file(storing *s, const char *path)
 {
-	int fd = open_file(path, &s->size);
 	pawl_error error;
+	int fd;
 	int code;
 
-	if (fd < 0)
-	{
-		(void) error_set(&error, PAWL_ERR_ARGUMENT, "could not open file \"%s\": %s",
-		                 path, strerror(errno));
+	if (input_open(path, &fd, &s->size, &error) != PAWL_OK)
 		return talk_error(&error);
-	}
 	s->file = fd == STDIN_FILENO ? "standard input" : path;
 	s->reader = csv_new(fd);
 	if (s->reader != NULL)
@@ -353,8 +328,7 @@ store_file(storing *s, const char *path)
 		code = talk_error(&error);
 	}
 	csv_reader_free(s->reader);
-	if (fd != STDIN_FILENO)
-		(void) close(fd);
+	input_close(fd);
 	return code;
 }
 

@@ -14,10 +14,10 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/memory.h"
 #include "db/connection.h"
 #include "db/listen.h"
 #include "db/report.h"
+#include "db/settings.h"
 
 /*
  * Seconds for each address of a host unless conninfo says otherwise: a SYN is sent
@@ -25,8 +25,6 @@
  */
 #define CONNECT_TIMEOUT_S 10
 #define CONNECT_TIMEOUT_MIN_S 2 /* libpq rounds up to that */
-
-#define OWN_OPTIONS 4 /* what we add to conninfo's, and the terminator */
 
 /* ---------------------------------------------------------------- owner --------- */
 
@@ -151,25 +149,17 @@ db_close(db *conn)
 
 /* ---------------------------------------------------------------- opening ------- */
 
-typedef struct settings
-{
-	const char **keywords;
-	const char **values;
-	size_t count;
-	char timeout[24];
-} settings;
-
-static void
-add_setting(settings *s, const char *keyword, const char *value)
-{
-	s->keywords[s->count] = keyword;
-	s->values[s->count] = value;
-	s->count++;
-}
+/* What conninfo does not say: see connect_with. */
+static const char *const OURS[] = {
+	"client_encoding",
+	"connect_timeout",
+	"fallback_application_name",
+	NULL,
+};
 
 /* Seconds for an address: the user's or ours, no longer than until deadline_ms. */
-static void
-choose_timeout(settings *s, const char *wanted, int64_t deadline_ms)
+static long
+choose_timeout(const char *wanted, int64_t deadline_ms)
 {
 	long seconds = wanted != NULL ? strtol(wanted, NULL, 10) : 0;
 	int64_t left =
@@ -179,72 +169,34 @@ choose_timeout(settings *s, const char *wanted, int64_t deadline_ms)
 		seconds = CONNECT_TIMEOUT_S;
 	if (left < seconds)
 		seconds = (long) left;
-	if (seconds < CONNECT_TIMEOUT_MIN_S)
-		seconds = CONNECT_TIMEOUT_MIN_S;
-	snprintf(s->timeout, sizeof(s->timeout), "%ld", seconds);
+	return seconds < CONNECT_TIMEOUT_MIN_S ? CONNECT_TIMEOUT_MIN_S : seconds;
 }
 
-/* conninfo's settings, ours over them; keywords and values have room for all. */
-static void
-collect_settings(settings *s, const PQconninfoOption *options, const db *conn,
-                 int64_t deadline_ms)
-{
-	const char *timeout = getenv("PGCONNECT_TIMEOUT");
-
-	for (const PQconninfoOption *o = options; o->keyword != NULL; o++)
-	{
-		if (o->val == NULL || strcmp(o->keyword, "client_encoding") == 0)
-			continue;
-		if (strcmp(o->keyword, "connect_timeout") == 0)
-			timeout = o->val;
-		else if (strcmp(o->keyword, "fallback_application_name") != 0)
-			add_setting(s, o->keyword, o->val);
-	}
-	choose_timeout(s, timeout, deadline_ms);
-	add_setting(s, "connect_timeout", s->timeout);
-	add_setting(s, "client_encoding", "UTF8");
-	add_setting(s, "fallback_application_name", conn->application_name);
-	add_setting(s, NULL, NULL);
-}
-
-/* The library never prints. */
-static void
-ignore_notice(void *closure, const PGresult *notice)
-{
-	(void) closure;
-	(void) notice;
-}
-
+/* NULL: out of memory. */
 static PGconn *
-connect_with(const PQconninfoOption *options, const db *conn, int64_t deadline_ms)
+connect_with(const db *conn, int64_t deadline_ms)
 {
-	size_t room = OWN_OPTIONS;
-	auto_free const char **keywords = NULL;
-	auto_free const char **values = NULL;
-	settings s = {0};
+	auto_settings s = SETTINGS_INIT;
+	const char *wanted;
+	char timeout[24];
 
-	for (const PQconninfoOption *o = options; o->keyword != NULL; o++)
-		room++;
-	keywords = calloc(room, sizeof(*keywords));
-	values = calloc(room, sizeof(*values));
-	if (keywords == NULL || values == NULL)
+	if (!settings_begin(&s, conn->conninfo, OURS))
 		return NULL;
-	s.keywords = keywords;
-	s.values = values;
-	collect_settings(&s, options, conn, deadline_ms);
-	assert(s.count <= room);
-	return PQconnectdbParams(keywords, values, 0);
+	wanted = settings_value(&s, "connect_timeout");
+	if (wanted == NULL)
+		wanted = getenv("PGCONNECT_TIMEOUT");
+	snprintf(timeout, sizeof(timeout), "%ld", choose_timeout(wanted, deadline_ms));
+	settings_add(&s, "connect_timeout", timeout);
+	settings_add(&s, "client_encoding", "UTF8");
+	settings_add(&s, "fallback_application_name", conn->application_name);
+	return PQconnectdbParams(s.keywords, s.values, 0);
 }
 
 pawl_status
 connection_open(db *conn, int64_t deadline_ms, pawl_error *error)
 {
-	auto_options PQconninfoOption *options = PQconninfoParse(conn->conninfo, NULL);
-
 	assert(conn->state == DB_CLOSED && conn->pg == NULL);
-	if (options == NULL)
-		return error_memory(error);
-	conn->pg = connect_with(options, conn, deadline_ms);
+	conn->pg = connect_with(conn, deadline_ms);
 	if (conn->pg == NULL)
 		return error_memory(error);
 	if (PQstatus(conn->pg) != CONNECTION_OK || PQsetnonblocking(conn->pg, 1) != 0 ||
@@ -254,7 +206,7 @@ connection_open(db *conn, int64_t deadline_ms, pawl_error *error)
 		close_connection(conn);
 		return PAWL_ERR_CONNECT;
 	}
-	PQsetNoticeReceiver(conn->pg, ignore_notice, NULL);
+	settings_ignore_notices(conn->pg);
 	conn->state = DB_IDLE;
 	return PAWL_OK;
 }
