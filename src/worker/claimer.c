@@ -34,7 +34,7 @@ claimer_call(const claimer *self)
 size_t
 claimer_per_s(const claimer *self)
 {
-	return rate_per_s(&self->rate, self->view.started, self->now_ms);
+	return rate_per_s(&self->rate, self->view.finished, self->now_ms);
 }
 
 /* ------------------------------------------------------------ deciding ----------- */
@@ -89,7 +89,7 @@ static claim_step
 decide_claim(claimer *self)
 {
 	const board_view *v = &self->view;
-	size_t ahead = rate_ahead(&self->rate, v->started, self->now_ms);
+	size_t ahead = rate_ahead(&self->rate, v->finished, self->now_ms);
 	size_t surplus = rate_surplus(ahead, self->worker->executors, v->pending);
 
 	if (surplus > 0)
@@ -266,7 +266,7 @@ claimer_main(void *arg)
 	while (self.view.phase == BOARD_RUNNING && self.db != NULL && self.lanes != NULL)
 	{
 		self.now_ms = clock_ms();
-		rate_note(&self.rate, self.view.started, self.now_ms);
+		rate_note(&self.rate, self.view.finished, self.now_ms);
 		bell_note(&self.bell, db_heard(self.db), db_backend_pid(self.db), self.now_ms);
 		steps[decide(&self)](&self);
 		board_look(self.board, &self.view);

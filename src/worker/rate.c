@@ -6,7 +6,7 @@
 #include <assert.h>
 
 void
-rate_note(rate *r, uint64_t started, int64_t now_ms)
+rate_note(rate *r, uint64_t finished, int64_t now_ms)
 {
 	size_t last = (r->first + r->n + RATE_SAMPLES - 1) % RATE_SAMPLES;
 
@@ -19,17 +19,18 @@ rate_note(rate *r, uint64_t started, int64_t now_ms)
 	}
 	last = (r->first + r->n) % RATE_SAMPLES;
 	r->samples[last].at_ms = now_ms;
-	r->samples[last].started = started;
+	r->samples[last].finished = finished;
 	r->n++;
 	assert(r->n <= RATE_SAMPLES);
 }
 
-/* How many were started within *ret_span_ms, at least a window. */
+/* How many have finished within *ret_span_ms, which is at least least_ms. */
 static uint64_t
-lately(const rate *r, uint64_t started, int64_t now_ms, int64_t *ret_span_ms)
+lately(const rate *r, uint64_t finished, int64_t now_ms, int64_t least_ms,
+       int64_t *ret_span_ms)
 {
-	int64_t span_ms = RATE_WINDOW_MS;
-	uint64_t since = started;
+	int64_t span_ms = least_ms;
+	uint64_t since = finished;
 
 	/* the newest sample that is a whole window old, or the oldest of all */
 	for (size_t i = 0; i < r->n; i++)
@@ -38,31 +39,31 @@ lately(const rate *r, uint64_t started, int64_t now_ms, int64_t *ret_span_ms)
 
 		if (i > 0 && now_ms - r->samples[at].at_ms < RATE_WINDOW_MS)
 			break;
-		since = r->samples[at].started;
+		since = r->samples[at].finished;
 		span_ms = now_ms - r->samples[at].at_ms;
 	}
-	if (span_ms < RATE_WINDOW_MS)
-		span_ms = RATE_WINDOW_MS;
-	assert(started >= since);
+	if (span_ms < least_ms)
+		span_ms = least_ms;
+	assert(finished >= since);
 	*ret_span_ms = span_ms;
-	return started - since;
+	return finished - since;
 }
 
 size_t
-rate_ahead(const rate *r, uint64_t started, int64_t now_ms)
+rate_ahead(const rate *r, uint64_t finished, int64_t now_ms)
 {
 	int64_t span_ms;
-	uint64_t n = lately(r, started, now_ms, &span_ms);
+	uint64_t n = lately(r, finished, now_ms, RATE_AHEAD_MS, &span_ms);
 	uint64_t ahead = n * RATE_AHEAD_MS / (uint64_t) span_ms;
 
 	return ahead < RATE_AHEAD_MAX ? (size_t) ahead : RATE_AHEAD_MAX;
 }
 
 size_t
-rate_per_s(const rate *r, uint64_t started, int64_t now_ms)
+rate_per_s(const rate *r, uint64_t finished, int64_t now_ms)
 {
 	int64_t span_ms;
-	uint64_t n = lately(r, started, now_ms, &span_ms);
+	uint64_t n = lately(r, finished, now_ms, RATE_WINDOW_MS, &span_ms);
 
 	return (size_t) (n * 1000 / (uint64_t) span_ms);
 }
