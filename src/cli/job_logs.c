@@ -359,9 +359,9 @@ const cli_command COMMAND_JOB_LOGS = {
 	.synopsis = "ID [-f] [-n N] [OPTION]...",
 	.summary = "show what a job has logged",
 	.description =
-		"Show the newest lines of a job's log, oldest first, with their times in UTC.  "
-		"Lines\n"
-		"of an earlier attempt than the one that counts are marked as superseded.\n"
+		"Show the newest lines of a job's log, oldest first, with their times in UTC.\n"
+		"Lines of an earlier attempt than the one that counts are marked as "
+        "superseded.\n"
 		"With --follow go on until the job has ended and its last lines are shown; "
 		"end\n"
 		"it earlier with Ctrl-C.",
