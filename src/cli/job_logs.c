@@ -361,7 +361,7 @@ const cli_command COMMAND_JOB_LOGS = {
 	.description =
 		"Show the newest lines of a job's log, oldest first, with their times in UTC.\n"
 		"Lines of an earlier attempt than the one that counts are marked as "
-        "superseded.\n"
+		"superseded.\n"
 		"With --follow go on until the job has ended and its last lines are shown; "
 		"end\n"
 		"it earlier with Ctrl-C.",
