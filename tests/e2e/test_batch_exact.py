@@ -81,6 +81,7 @@ def deliver(connection, rows):
 
 
 @pytest.mark.slow
+@pytest.mark.deadline(300)
 def test_64_sessions(db, api):
     """Exact totals, each redelivered result once, percentages that only grow (3.2)."""
     batch = Batch(api, STAGES)
