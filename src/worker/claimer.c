@@ -139,12 +139,21 @@ may_ask(const claimer *self, int64_t due_ms)
 	return self->ask_ms == 0 || self->patience_ms != 0 || self->view.suspect_waits;
 }
 
+/* It has rung, and what a claim brings can be started: it is next, unless a chore is. */
+static bool
+is_hurried(const claimer *self)
+{
+	const board_view *v = &self->view;
+
+	return self->now_ms >= bell_answer(&self->bell) && v->idle > v->pending &&
+	       board_unsettled(v) < BOARD_UNSETTLED_MAX;
+}
+
 /* What can wait for a claim that somebody has rung for. */
 static claim_step
 decide_chore(claimer *self)
 {
-	bool hurry = self->now_ms >= bell_answer(&self->bell);
-	int64_t due_ms = self->now_ms - (hurry ? CHORE_PATIENCE_MS : 0);
+	int64_t due_ms = self->now_ms - (is_hurried(self) ? CHORE_PATIENCE_MS : 0);
 
 	if (may_ask(self, due_ms))
 		return STEP_ASK;

@@ -7,6 +7,9 @@ listened was lost; and a NOTIFY, whose commit locks the whole database, for nobo
 The workers here poll once a minute: only the bell and its rules can be quick.
 """
 
+import os
+from pathlib import Path
+
 import psycopg
 import pytest
 from harness.api import Api
@@ -309,3 +312,23 @@ def test_rings_for_others(db, api, ledger):
         assert worker.drain() == 0
     claims = db.value("SELECT calls FROM pg_stat_user_functions WHERE funcname = 'claim'")
     assert 2 <= claims < 300, "a claim for each ring"
+
+
+def test_a_ring_without_room(db, api, ledger):
+    """Every executor is busy, it rings, and a chore is due: the claimer waits.  The bug: a
+    chore that the ring puts off, and waits that end at once because it is due."""
+    def cpu_s():
+        text = Path(f"/proc/{worker.pid}/stat").read_text(encoding="ascii")
+        fields = text.rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    with db.connect(autocommit=False) as writer, \
+            Worker(db, *POLL, "-j", "1", handlers={"k": ledger.handler("exec sleep 3")}) as worker:
+        wait_asleep(db)
+        writer.execute("SELECT pg_current_xact_id()")  # passes of the sweep find no end
+        before = cpu_s()
+        api.push("k")
+        api.push("k")
+        ledger.wait_for(1, SOON_S)
+        wait_until(lambda: sleepers(db) == 0, SOON_S, "the flag to be cleared")
+        assert cpu_s() - before < 0.25
