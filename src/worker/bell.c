@@ -90,6 +90,15 @@ bell_failed(bell *b, int64_t now_ms)
 	b->quiet_ms = now_ms + BELL_FAILED_MS;
 }
 
+void
+bell_may_be_set(bell *b, int64_t now_ms)
+{
+	assert(!b->off);
+	b->set = b->again = true;
+	b->trusted = false;
+	b->set_ms = b->short_ms = now_ms;
+}
+
 /* ------------------------------------------------------------ looks -------------- */
 
 void

@@ -82,6 +82,9 @@ void bell_was_set(bell *b, uint64_t bound, int64_t now_ms);
 void bell_was_cleared(bell *b, size_t per_s, int64_t now_ms);
 void bell_failed(bell *b, int64_t now_ms);
 
+/* The flag may stand, though it was not said: to be set anew, or cleared. */
+void bell_may_be_set(bell *b, int64_t now_ms);
+
 /*
  * A look has ended: which transactions its snapshot had not seen the end of, from
  * `oldest` on (0: not known); its session; what it found; and whether that was all.

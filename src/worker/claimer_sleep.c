@@ -22,6 +22,8 @@ set_flag(claimer *self, uint64_t *ret_bound, pawl_error *error)
 	{
 		self->listening = true;
 		status = doorbell_sleep(&call, self->view.worker, queues, n, error);
+		if (status == PAWL_OK || outage_is_doubt(status))
+			bell_may_be_set(&self->bell, clock_ms());
 	}
 	if (status == PAWL_OK)
 		status = lane_xid(&call, ret_bound, error);

@@ -198,6 +198,27 @@ test_lost_connection(void **state)
 	assert_true(b.trusted);
 }
 
+/*
+ * Nobody said that the flag is set, and it is.  The bug: a worker that becomes busy does
+ * not clear what it does not know of, and each push rings, which serialises commits.
+ */
+static void
+test_doubtful_flag(void **state)
+{
+	bell b = {0};
+
+	(void) state;
+	bell_note(&b, 0, PID, 1000);
+	bell_may_be_set(&b, 1000);
+	bell_failed(&b, 1000);
+	bell_looked(&b, 900, PID, 0, true, 1001);
+	assert_false(b.trusted);
+	assert_int_equal(bell_poll(&b, 0, POLL, 1001), 1001 + BELL_DOUBT_MS);
+	assert_int_equal(bell_next(&b, BELL_FAST, true, 1002), BELL_KEEP);
+	assert_int_equal(bell_next(&b, 0, true, 1000 + BELL_FAILED_MS), BELL_SET);
+	assert_int_equal(bell_next(&b, BELL_FAST, true, 1000 + BELL_FAILED_MS), BELL_CLEAR);
+}
+
 /* Behind a pooler, or at the end of a worker with --once. */
 static void
 test_off(void **state)
@@ -225,6 +246,7 @@ main(void)
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_flood),
 		cmocka_unit_test(test_lost_connection),
+		cmocka_unit_test(test_doubtful_flag),
 		cmocka_unit_test(test_off),
 	};
 
