@@ -87,12 +87,16 @@ bench_at_percent(double *values, size_t n, int percent)
 
 /* ------------------------------------------------------------ the end ------------ */
 
-/* Cancel a thousand of those in this state; *ret_n: how many there were. */
+/*
+ * Cancel a thousand of those in this state; *ret_n: how many have ended; -1: none,
+ * because somebody has locked them all.
+ */
 static pawl_status
 cancel_some(bench *b, const char *state, int64_t *ret_n, pawl_error *error)
 {
 	static const char sql[] =
-		"SELECT count(*) FROM pawl.cancel_many(ARRAY(SELECT j.id FROM"
+		"SELECT CASE WHEN bool_and(was = 'busy') THEN -1 ELSE count(*) END"
+		" FROM pawl.cancel_many(ARRAY(SELECT j.id FROM"
 		" pawl.job_list(state => $1::text, queue => $2::text, n => 1000) j),"
 		" 'the benchmark has ended')";
 	queue_call call = session_call(b->db);
@@ -119,6 +123,9 @@ cancel_rest(bench *b, int64_t *ret_cancelled, pawl_error *error)
 
 			if (status != PAWL_OK)
 				return status;
+			if (n < 0)
+				return error_set(error, PAWL_ERR_TRANSIENT,
+				                 "jobs of the benchmark are locked by another session");
 			*ret_cancelled += n;
 			progress_show(&b->progress, 0, 0, "cancelling what is left");
 		}

@@ -76,6 +76,21 @@ def test_interrupted_while_it_drains(db):
     assert processes.of_database(db) == []
 
 
+def test_somebody_has_locked_what_is_left(db):
+    """The bug: it cancels what cannot be cancelled, for ever, and Ctrl-C is not heard."""
+    process = subprocess.Popen(
+        [program(), "bench", "-n", "40000", "-s", "60", "--quiet"], env=environment(db),
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: db.value(OF_BENCH) > 0, 30, "a push")
+    with db.connect(autocommit=False) as holder:
+        holder.execute("SELECT FROM pawl.ready ORDER BY job_id LIMIT 10 FOR UPDATE")
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "locked by another session" in errors and "pawl job cancel" in errors
+    assert db.value(LIVE) == 10
+
+
 def test_where_it_cannot_be_done(cluster, db):
     """The bug: half a benchmark, and jobs that its user may not cancel."""
     empty = cluster.new_database(template="template0")
