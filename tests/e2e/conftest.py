@@ -8,6 +8,7 @@ pawl          runs the built program against `db`
 worker        starts `pawl work` against `db`
 """
 
+import contextlib
 import signal
 
 import pytest
@@ -94,7 +95,10 @@ def pawl(db):
 
 @pytest.fixture
 def worker(db):
-    def start(*args, **options):
-        return Worker(options.pop("database", db), *args, **options)
+    """What is started by it and still runs when the test has ended is killed."""
+    with contextlib.ExitStack() as started:
 
-    return start
+        def start(*args, **options):
+            return started.enter_context(Worker(options.pop("database", db), *args, **options))
+
+        yield start
