@@ -50,6 +50,7 @@ DECLARE
 	few constant int := 4;	-- to plan one statement for all costs more than so many of one
 	default_timeout constant interval := '15 min';
 	leased boolean;
+	patience interval;
 	stamp timestamptz := clock_timestamp();
 	in_range constant text := '(SELECT d.id, d.args, d.meta, d.timeout, d.batch, d.stage
 		FROM pawl.job d
@@ -152,17 +153,35 @@ BEGIN
 	END IF;
 	IF cardinality(ids) <= few THEN
 		FOR i IN 1..cardinality(ids) LOOP
-			RETURN QUERY EXECUTE
-				'SELECT $1, $2, $3, j.args, $4, $5,
-					CASE WHEN coalesce(j.timeout, $10) > interval ''0''
-						THEN $9 + coalesce(j.timeout, $10) END,
-					j.batch, j.stage, j.meta,
-					(extract(epoch FROM coalesce(j.timeout, $10)) * 1000)::bigint,
-					$6::int, $7, $8::int, NULL::text
-				FROM (VALUES (1)) one LEFT JOIN pawl.job j ON j.shard = 0 AND j.id = $1'
-			USING ids[i], fences[i], kinds_taken[i], queues_taken[i], attempts[i],
-				priorities[i], positions[i], crash_counts[i], stamp, default_timeout;
+			EXECUTE 'SELECT d.args, d.batch, d.stage, d.meta, d.timeout FROM pawl.job d
+				WHERE d.shard = 0 AND d.id = $1'
+			INTO args, batch, stage, meta, patience USING ids[i];
+			patience := coalesce(patience, default_timeout);
+			deadline_at := CASE WHEN patience > interval '0' THEN stamp + patience END;
+			timeout_ms := extract(epoch FROM patience) * 1000;
+			job := ids[i];
+			fence := fences[i];
+			kind := kinds_taken[i];
+			queue := queues_taken[i];
+			attempt := attempts[i];
+			priority := priorities[i];
+			pos := positions[i];
+			crashes := crash_counts[i];
+			RETURN NEXT;
 		END LOOP;
+		job := NULL;
+		fence := NULL;
+		kind := NULL;
+		args := NULL;
+		attempt := NULL;
+		deadline_at := NULL;
+		batch := NULL;
+		stage := NULL;
+		meta := NULL;
+		timeout_ms := NULL;
+		priority := NULL;
+		pos := NULL;
+		crashes := NULL;
 	ELSIF ids IS NOT NULL THEN
 		RETURN QUERY EXECUTE
 			'SELECT c.job, c.fence, c.kind, j.args, c.queue, c.attempt,
