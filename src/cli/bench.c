@@ -133,6 +133,25 @@ cancel_rest(bench *b, int64_t *ret_cancelled, pawl_error *error)
 	return PAWL_OK;
 }
 
+/* A worker's process would learn it, when thousands of jobs have been pushed. */
+static pawl_status
+check_worker(bench *b, pawl_error *error)
+{
+	static const char sql[] =
+		"SELECT has_function_privilege("
+		"'pawl.worker_start(text, interval, text[], text[])', 'EXECUTE')";
+	queue_call call = session_call(b->db);
+	auto_params *params = db_params_new();
+	bool may;
+	pawl_status status = call_run_bool(&call, sql, params, &may, error);
+
+	if (status != PAWL_OK || may)
+		return status;
+	status = error_set(error, PAWL_ERR_DATABASE, "this role may not run a worker");
+	(void) snprintf(error->sqlstate, sizeof(error->sqlstate), "42501");
+	return status;
+}
+
 /* Before anything is pushed: who may not cancel would leave it to nobody. */
 static pawl_status
 check_rights(bench *b, pawl_error *error)
@@ -140,6 +159,8 @@ check_rights(bench *b, pawl_error *error)
 	int64_t n;
 	pawl_status status = cancel_some(b, "ready", &n, error);
 
+	if (status == PAWL_OK)
+		status = check_worker(b, error);
 	if (status != PAWL_OK && strcmp(error->sqlstate, "42501") == 0)
 		error_hint(error, "It takes what pawl_producer, pawl_worker and pawl_reader "
 		                  "may.");
