@@ -73,10 +73,13 @@ claimer_wake(claimer *self)
 	pawl_error error;
 	pawl_status status = doorbell_wake(&call, self->view.worker, &error);
 
-	if (status == PAWL_OK)
-		bell_was_cleared(&self->bell, claimer_per_s(self), clock_ms());
-	else
+	if (status != PAWL_OK)
+	{
 		bell_refused(self, status, &error);
+		return;
+	}
+	bell_was_cleared(&self->bell, claimer_per_s(self), clock_ms());
+	self->ran_short = false; /* what was to ring until the next poll rings no more */
 }
 
 /* For the board, for the bell, or for the deadline. */
