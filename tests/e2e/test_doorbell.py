@@ -116,6 +116,16 @@ def test_for_nobody_nothing_rings(db, api, ear):
     assert ear.told() == []
 
 
+def test_channels(db):
+    """The bugs: two queues whose long names begin alike have one bell, or a name too long
+    for one; and a hash that a server under FIPS refuses, and each push that rings with it."""
+    names = ["a" * 254 + end for end in "xy"] + ["ä'\"", "default"]
+    bells = [db.value("SELECT pawl.bell(%s)", [name]) for name in names]
+    assert len(set(bells)) == len(names) and max(len(bell.encode()) for bell in bells) <= 63
+    assert db.execute("SELECT proname FROM pg_proc WHERE pronamespace = 'pawl'::regnamespace"
+                      " AND prosrc ~* 'md5'") == []
+
+
 def test_a_push_sees_a_flag_that_is_younger_than_its_transaction(db, api, ear):
     """In READ COMMITTED: the look is a statement of its own, after the insert."""
     wid = api.worker_start()
