@@ -226,6 +226,7 @@ static void
 read_floors(claimer *self)
 {
 	tend_lanes(self, STEP_FLOORS);
+	self->ran_short = false; /* whatever it found was found from other marks */
 }
 
 static void
