@@ -128,6 +128,8 @@ typedef enum pawl_unique_until
 	PAWL_UNTIL_START
 } pawl_unique_until;
 
+struct pawl_job;
+
 /*
  * A job to push.  Begin with PAWL_JOB_SPEC_INIT, which means the queue's default
  * everywhere, and set at least kind.
@@ -147,6 +149,14 @@ typedef struct pawl_job_spec
 	int max_attempts;               /* 0: 20 */
 	int64_t timeout_ms;             /* of an attempt; -1: 15 min; 0: none */
 	const char *meta;               /* JSON that the handler is handed; NULL: none */
+	int64_t batch;                  /* that it counts in; 0: none */
+	const char *stage;              /* of the batch; NULL: its first */
+
+	/*
+	 * The running job that pushes this one, as its handler has it: into its own batch it
+	 * may push when that is sealed.  ERR_STALE when its claim has ended.  NULL: none.
+	 */
+	const struct pawl_job *parent;
 } pawl_job_spec;
 
 #define PAWL_JOB_SPEC_INIT                                                             \
@@ -169,6 +179,29 @@ PAWL_CHECK pawl_status pawl_push(pawl_client *client, const pawl_job_spec *spec,
 PAWL_CHECK pawl_status pawl_push_many(pawl_client *client, const pawl_job_spec *specs,
                                       size_t n, int64_t *ret_jobs, bool *ret_created,
                                       pawl_error *error);
+
+/*
+ * A batch: jobs that are counted together.  They are pushed into it until it is sealed;
+ * when it is sealed and all of them have ended it is done, and its completion job becomes
+ * ready in the same transaction.
+ */
+typedef struct pawl_batch_spec
+{
+	const char *name;          /* for people, 1 to 255 bytes */
+	const char *const *stages; /* NULL-terminated, at most 64; NULL: main alone */
+	double threshold;          /* 0 to 1: it has failed when more of its jobs have */
+	const char *on_complete;   /* JSON, the completion job; NULL: none */
+	const int64_t *expected;   /* how many jobs each stage will have; NULL: not known */
+} pawl_batch_spec;
+
+/*
+ * ERR_CONFLICT when the unique key of the completion job has a live job; ERR_NOT_FOUND
+ * when there is no such batch to seal.  Sealing twice does nothing.
+ */
+PAWL_CHECK pawl_status pawl_batch_open(pawl_client *client, const pawl_batch_spec *spec,
+                                       int64_t *ret_batch, pawl_error *error);
+PAWL_CHECK pawl_status pawl_batch_seal(pawl_client *client, int64_t batch,
+                                       pawl_error *error);
 
 /* The states of a job (INTERFACE: derived from where its row is). */
 typedef enum pawl_state
@@ -290,6 +323,8 @@ typedef struct pawl_job
 	const char *meta;   /* JSON text or NULL */
 	int attempt;        /* from 1 */
 	int64_t timeout_ms; /* of this attempt, from the handler's start; 0: none */
+	int64_t batch;      /* that it belongs to; 0: none */
+	const char *stage;  /* that it counts in; NULL: none (a completion job) */
 } pawl_job;
 
 /* What a handler decides. */
@@ -327,6 +362,14 @@ int pawl_context_interrupt_fd(pawl_context *context);
 
 /* The result of a PAWL_COMPLETE: JSON text, copied, at most 1 MiB (more: a failure). */
 void pawl_context_result(pawl_context *context, const char *json);
+
+/*
+ * Add to a named counter of the job's stage.  Counted once, with the PAWL_COMPLETE that
+ * ends the job, however often that is delivered; what an attempt has counted that ended
+ * otherwise, or that belongs to no stage, is forgotten.  At most 64 names of 1 to 255
+ * bytes of UTF-8; more, or a sum beyond int64_t, is a failure of the attempt.
+ */
+void pawl_context_count(pawl_context *context, const char *name, int64_t n);
 
 /* The error text of a PAWL_FAIL or PAWL_FAIL_FINAL: copied, cut at 64 KiB. */
 void

@@ -8,6 +8,8 @@
 
 #define LIMIT_NAME 255            /* kind, queue, key: fits an index entry and a page */
 #define LIMIT_JSON (1024 * 1024)  /* args, result: a job is no file store */
+#define LIMIT_STAGES 64           /* of a batch: each is read with it */
+#define LIMIT_COUNTS 64           /* names that a job counts: they stay in the batch */
 #define LIMIT_LOG_LINE (8 * 1024) /* a log line: a page of PostgreSQL */
 #define LIMIT_ERROR_TEXT (64 * 1024) /* an error text: a stack trace fits */
 #define LIMIT_EXECUTORS 1024         /* threads of one worker */

@@ -100,6 +100,12 @@ check_until(const char *name, const json_t *value, pawl_error *error)
 	                 name);
 }
 
+static pawl_status
+check_id(const char *name, const json_t *value, pawl_error *error)
+{
+	return check_whole(name, value, 1, INT64_MAX, error);
+}
+
 static const struct member
 {
 	const char *name;
@@ -110,9 +116,11 @@ static const struct member
 	{"run_at", check_time},        {"unique_key", check_name},
 	{"unique_until", check_until}, {"max_attempts", check_attempts},
 	{"timeout", check_duration},   {"meta", check_any},
+	{"batch", check_id},           {"stage", check_name},
 };
 #define N_MEMBERS (sizeof(MEMBERS) / sizeof(MEMBERS[0]))
-static_assert(N_MEMBERS == 10, "a check for each parameter of pawl.push");
+static_assert(N_MEMBERS == 12,
+              "a check for each parameter of pawl.push but the parent's");
 
 static pawl_status
 check_member(const char *name, const json_t *value, pawl_error *error)
@@ -126,7 +134,7 @@ check_member(const char *name, const json_t *value, pawl_error *error)
 	}
 	(void) error_set(error, PAWL_ERR_ARGUMENT, "unknown member \"%s\"", name);
 	error_hint(error, "Members are kind, args, queue, priority, run_at, unique_key, "
-	                  "unique_until, max_attempts, timeout and meta.");
+	                  "unique_until, batch, stage, max_attempts, timeout and meta.");
 	return PAWL_ERR_ARGUMENT;
 }
 

@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -91,6 +92,17 @@ static const option_spec PUSH_OPTIONS[] = {
      .offset = offsetof(push_options, meta),
      .value = "JSON",
      .help = "JSON that the handler is handed beside its arguments"},
+	{.name = "batch",
+     .type = OPTION_ID,
+     .offset = offsetof(push_options, batch),
+     .value = "ID",
+     .help = "the batch that it counts in; from a handler also into the handler's own "
+             "batch when that is sealed"},
+	{.name = "stage",
+     .type = OPTION_TEXT,
+     .offset = offsetof(push_options, stage),
+     .value = "NAME",
+     .help = "the stage of the batch (its first)"},
 	{.name = "wait",
      .type = OPTION_WAIT,
      .offset = offsetof(push_options, wait_ms),
@@ -205,6 +217,26 @@ wait_for_end(db *own_db, int64_t id, int64_t wait_ms)
 	return talk_error(&error);
 }
 
+/*
+ * In a handler whose job counts in this batch: that job, which may push into it when it
+ * is sealed.
+ */
+static bool
+find_parent(int64_t batch, pawl_job *ret_parent)
+{
+	const char *own = getenv("PAWL_BATCH");
+	const char *stage = getenv("PAWL_STAGE");
+	const char *job = getenv("PAWL_JOB");
+	const char *fence = getenv("PAWL_FENCE");
+
+	if (batch == 0 || own == NULL || stage == NULL || job == NULL || fence == NULL ||
+	    strtoll(own, NULL, 10) != batch)
+		return false;
+	*ret_parent =
+		(pawl_job){.id = strtoll(job, NULL, 10), .fence = strtoll(fence, NULL, 10)};
+	return true;
+}
+
 static int
 push_one_job(const command_call *call)
 {
@@ -214,6 +246,7 @@ push_one_job(const command_call *call)
 	auto_session *own_db = NULL;
 	pawl_error error;
 	pawl_job_spec spec = PAWL_JOB_SPEC_INIT;
+	pawl_job parent;
 	bool created = true;
 	int64_t id;
 	pawl_status status = read_texts(call, &args, &meta, &error);
@@ -236,6 +269,9 @@ push_one_job(const command_call *call)
 		                                                              : PAWL_UNTIL_END;
 		spec.max_attempts = options->max_attempts;
 		spec.timeout_ms = options->timeout_ms;
+		spec.batch = options->batch;
+		spec.stage = options->stage;
+		spec.parent = find_parent(options->batch, &parent) ? &parent : NULL;
 		status = push_one(&verb, &spec, &id, &created, &error);
 	}
 	if (status != PAWL_OK)
@@ -267,6 +303,8 @@ misplaced_option(const push_options *options)
 		{"--max-attempts", options->max_attempts != 0},
 		{"--timeout", options->timeout_ms != -1},
 		{"--meta", options->meta != NULL},
+		{"--batch", options->batch != 0},
+		{"--stage", options->stage != NULL},
 		{"--wait", options->wait_ms != 0},
 	};
 
@@ -297,6 +335,8 @@ run_push(const command_call *call)
 	if (options->unique_until != -1 && options->unique == NULL)
 		return talk_usage("push", "option \"--unique-until\" is of use with --unique "
 		                          "only");
+	if (options->stage != NULL && options->batch == 0)
+		return talk_usage("push", "option \"--stage\" is of use with --batch only");
 	if (options->ndjson != NULL && call->n_args > 0)
 		return talk_usage("push", "unexpected argument \"%s\" beside --ndjson",
 		                  call->args[0]);
@@ -324,14 +364,11 @@ const cli_command COMMAND_PUSH = {
 		"\n"
 		"With --ndjson push a job for each line of a file: JSON objects with the "
 		"members\n"
-		"kind, args, queue, priority, run_at, unique_key, unique_until, max_attempts,\n"
-		"timeout and meta; all but kind may be left out.  The file is read in "
-		"constant\n"
-		"memory and pushed in transactions of up to 1000 lines; the ids are shown in "
-		"the\n"
-		"order of the lines.  A bad line is told with its number.  Lines before it "
-		"are\n"
-		"pushed.",
+		"kind, args, queue, priority, run_at, unique_key, unique_until, batch, stage,\n"
+		"max_attempts, timeout and meta; all but kind may be left out.  The file is\n"
+		"read in constant memory and pushed in transactions of up to 1000 lines; the\n"
+		"ids are shown in the order of the lines.  A bad line is told with its\n"
+		"number.  Lines before it are pushed.",
 	.options = PUSH_OPTIONS,
 	.defaults = &PUSH_DEFAULTS,
 	.size = sizeof(push_options),

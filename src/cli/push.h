@@ -23,7 +23,9 @@ typedef struct push_options
 	int max_attempts;   /* 0: the default */
 	int64_t timeout_ms; /* -1: the default */
 	const char *meta;
-	int64_t wait_ms; /* 0: do not wait; INT64_MAX: without an end */
+	int64_t batch;     /* 0: none */
+	const char *stage; /* NULL: the batch's first */
+	int64_t wait_ms;   /* 0: do not wait; INT64_MAX: without an end */
 	const char *ndjson;
 	int on_error; /* a push_on_error; -1: not given */
 } push_options;

@@ -94,6 +94,10 @@ add_job(strings *env, const pawl_job *job)
 	strings_addf(env, "PAWL_KIND=%s", job->kind);
 	strings_addf(env, "PAWL_QUEUE=%s", job->queue);
 	strings_addf(env, "PAWL_ATTEMPT=%d", job->attempt);
+	if (job->batch != 0)
+		strings_addf(env, "PAWL_BATCH=%" PRId64, job->batch);
+	if (job->stage != NULL)
+		strings_addf(env, "PAWL_STAGE=%s", job->stage);
 	strings_addf(env, "PGAPPNAME=pawl job %" PRId64, job->id);
 }
 

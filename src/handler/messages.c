@@ -7,6 +7,7 @@
 #include "handler/messages.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <string.h>
 
 #include "base/limits.h"
@@ -101,7 +102,30 @@ take_log(messages *m, const json_t *value, const char *line, size_t length)
 	                 json_string_length(message), has_context ? context.data : NULL);
 }
 
-/* Progress and counts are kept where a person finds them: in the job's log. */
+/*
+ * {"detections": 17}: what is no whole number that a double holds exactly is told and left
+ * out.
+ */
+static void
+take_counts(messages *m, json_t *value)
+{
+	const char *name;
+	json_t *number;
+
+	if (!json_is_object(value))
+		log_text(m, PAWL_WARN, "count is not an object of numbers", NULL);
+	json_object_foreach(value, name, number)
+	{
+		double n = json_number_value(number);
+
+		if (json_is_number(number) && fabs(n) <= LIMIT_COUNT && n == trunc(n))
+			pawl_context_count(m->context, name, (int64_t) n);
+		else
+			log_text(m, PAWL_WARN, "a count is not a whole number", NULL);
+	}
+}
+
+/* Progress and counts are kept where a person finds them, too: in the job's log. */
 static void
 log_member(messages *m, const char *line, size_t length, const char *name)
 {
@@ -180,7 +204,7 @@ take_cut(messages *m, const char *line, size_t kept, size_t length)
 static void
 take_object(messages *m, const json_t *object, const char *line, size_t length)
 {
-	const json_t *value;
+	json_t *value;
 
 	if (json_object_get(object, "result") != NULL)
 		take_result(m, line, length);
@@ -190,8 +214,11 @@ take_object(messages *m, const json_t *object, const char *line, size_t length)
 		take_log(m, value, line, length);
 	if (json_object_get(object, "progress") != NULL)
 		log_member(m, line, length, "progress");
-	if (json_object_get(object, "count") != NULL)
+	if ((value = json_object_get(object, "count")) != NULL)
+	{
+		take_counts(m, value);
 		log_member(m, line, length, "count");
+	}
 }
 
 void

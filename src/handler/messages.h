@@ -9,7 +9,9 @@
  *										a log line; level debug, info, warn or error,
  *										info unless told; context may be left out
  *	{"progress": {"done": 3, "total": 9}}
- *	{"count": {"detections": 17}}		logged at level debug, the member as context
+ *										logged at level debug, the member as context
+ *	{"count": {"detections": 17}}		likewise; and added to the counters of the job's
+ *										stage if the job completes: whole numbers
  *
  * A line that is no JSON object becomes a log line of level warn; if it begins as a
  * result does, it is also the result, as a JSON string with what is not UTF-8 escaped.
@@ -24,6 +26,9 @@
 
 /* Longest retry_after_s: a year; what is meant to wait longer is not a retry. */
 #define LIMIT_RETRY_S (366 * 24 * 3600)
+
+/* Largest count: the whole numbers up to it are exact in a double. */
+#define LIMIT_COUNT 9007199254740992.0
 
 typedef struct messages
 {

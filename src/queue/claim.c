@@ -20,7 +20,9 @@ enum
 	COL_PRIORITY,
 	COL_POS,
 	COL_CRASHES,
-	COL_SNAPSHOT
+	COL_SNAPSHOT,
+	COL_BATCH,
+	COL_STAGE
 };
 
 static void
@@ -38,7 +40,8 @@ claim_jobs(const queue_call *call, const claim_args *args, db_result **ret_resul
 {
 	static const char sql[] =
 		"SELECT job, fence, kind, args, queue, attempt, meta, timeout_ms, priority,"
-		" pos, crashes, snapshot FROM pawl.claim($1::uuid, $2::int, $3::text[],"
+		" pos, crashes, snapshot, batch, stage FROM pawl.claim($1::uuid, $2::int, "
+		"$3::text[],"
 		" $4::text[], $5::bigint[], $6::bigint[], $7::boolean)";
 	auto_params *params = db_params_new();
 
@@ -82,5 +85,7 @@ claim_row(const db_result *result, int row, claim_job *ret_job)
 		.pos = int_or_zero(result, row, COL_POS),
 		.crashes = (int) int_or_zero(result, row, COL_CRASHES),
 		.snapshot = text_or_null(result, row, COL_SNAPSHOT),
+		.batch = int_or_zero(result, row, COL_BATCH),
+		.stage = text_or_null(result, row, COL_STAGE),
 	};
 }

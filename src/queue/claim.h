@@ -44,6 +44,8 @@ typedef struct claim_job
 	int64_t pos;
 	int crashes;
 	const char *snapshot; /* of the last row; else NULL */
+	int64_t batch;        /* 0: none */
+	const char *stage;    /* may be NULL */
 } claim_job;
 
 PAWL_CHECK pawl_status claim_jobs(const queue_call *call, const claim_args *args,

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "db/migrate.h"
+#include "queue/batch.h"
 #include "queue/cancel.h"
 #include "queue/push.h"
 #include "queue/retry.h"
@@ -84,6 +85,24 @@ pawl_push_many(pawl_client *client, const pawl_job_spec *specs, size_t n,
 	queue_call call = client_call(client);
 
 	return push_many(&call, specs, n, ret_jobs, ret_created, error);
+}
+
+pawl_status
+pawl_batch_open(pawl_client *client, const pawl_batch_spec *spec, int64_t *ret_batch,
+                pawl_error *error)
+{
+	queue_call call = client_call(client);
+
+	return batch_open(&call, spec, ret_batch, error);
+}
+
+pawl_status
+pawl_batch_seal(pawl_client *client, int64_t batch, pawl_error *error)
+{
+	queue_call call = client_call(client);
+	auto_free char *state = NULL;
+
+	return batch_seal(&call, batch, &state, error);
 }
 
 pawl_status

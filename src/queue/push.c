@@ -27,17 +27,17 @@ push_one(const queue_call *call, const pawl_job_spec *spec, int64_t *ret_job,
 {
 	auto_params *params = db_params_new();
 	auto_result *result = NULL;
-	bool keyed = spec->unique_key != NULL;
+	bool plain = spec->unique_key == NULL && spec->batch == 0;
+	const char *sql = PUSH_SQL_ONE;
 	pawl_status status = push_spec_check(spec, error);
 
 	if (status != PAWL_OK)
 		return status;
-	if (keyed)
-		push_param_uniform(params, &spec, 1);
-	else
+	if (plain)
 		push_param_one(params, spec);
-	status =
-		call_run(call, keyed ? PUSH_SQL_UNIFORM : PUSH_SQL_ONE, params, &result, error);
+	else
+		sql = push_param_uniform(params, &spec, 1);
+	status = call_run(call, sql, params, &result, error);
 	if (status != PAWL_OK)
 		return status;
 	if (db_rows(result) != 1)
@@ -45,7 +45,7 @@ push_one(const queue_call *call, const pawl_job_spec *spec, int64_t *ret_job,
 		                 db_rows(result));
 	*ret_job = db_int(result, 0, 0);
 	if (ret_created != NULL)
-		*ret_created = !keyed || db_bool(result, 0, 1);
+		*ret_created = plain || db_bool(result, 0, 1);
 	return PAWL_OK;
 }
 
@@ -119,10 +119,7 @@ chunk_sql(const pushing *p, size_t at, size_t n, db_params *params)
 	const pawl_job_spec *const *specs = p->order + at;
 
 	if (push_uniform(specs, n))
-	{
-		push_param_uniform(params, specs, n);
-		return PUSH_SQL_UNIFORM;
-	}
+		return push_param_uniform(params, specs, n);
 	push_param_mixed(params, specs, n);
 	return PUSH_SQL_MIXED;
 }

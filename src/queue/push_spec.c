@@ -52,6 +52,8 @@ check_texts(const pawl_job_spec *spec, pawl_error *error)
 		status = check_name("queue", spec->queue, error);
 	if (status == PAWL_OK && spec->unique_key != NULL)
 		status = check_name("unique key", spec->unique_key, error);
+	if (status == PAWL_OK && spec->stage != NULL)
+		status = check_name("stage", spec->stage, error);
 	if (status == PAWL_OK)
 		status = check_json("args", spec->args, error);
 	if (status == PAWL_OK)
@@ -78,6 +80,11 @@ push_spec_check(const pawl_job_spec *spec, pawl_error *error)
 		return error_set(error, PAWL_ERR_ARGUMENT, "timeout is negative");
 	if (spec->run_at_us < 0)
 		return error_set(error, PAWL_ERR_ARGUMENT, "run_at is before 1970");
+	if (spec->batch < 0)
+		return error_set(error, PAWL_ERR_ARGUMENT, "batch is negative");
+	if (spec->batch == 0 && (spec->stage != NULL || spec->parent != NULL))
+		return error_set(error, PAWL_ERR_ARGUMENT, "%s needs a batch",
+		                 spec->stage != NULL ? "stage" : "parent");
 	return PAWL_OK;
 }
 
@@ -125,10 +132,15 @@ push_spec_bytes(const pawl_job_spec *spec)
 const char PUSH_SQL_ONE[] =
 	"SELECT pawl.push(kind => $1::text, args => $2::jsonb, " SQL_SETTINGS ")";
 
-const char PUSH_SQL_UNIFORM[] =
-	"SELECT job, created FROM pawl.push_many(kind => $1::text,"
-	" args => $2::jsonb[], " SQL_SETTINGS ","
-	" unique_keys => $9::text[], unique_until => $10::text) ORDER BY ordinal";
+#define SQL_UNIFORM                                                                    \
+	"SELECT job, created FROM pawl.push_many(kind => $1::text,"                        \
+	" args => $2::jsonb[], " SQL_SETTINGS ","                                          \
+	" unique_keys => $9::text[], unique_until => $10::text"
+
+static const char sql_uniform[] = SQL_UNIFORM ") ORDER BY ordinal";
+static const char sql_uniform_batch[] =
+	SQL_UNIFORM ", batch => $11::bigint, stage => $12::text, parent => $13::bigint,"
+				" parent_fence => $14::bigint) ORDER BY ordinal";
 
 /* An integer, or SQL NULL for the value that means the default. */
 static void
@@ -177,7 +189,8 @@ same_settings(const pawl_job_spec *a, const pawl_job_spec *b)
 	return same_text(a->kind, b->kind) && same_text(spec_queue(a), spec_queue(b)) &&
 	       spec_priority(a) == spec_priority(b) && a->run_at_us == b->run_at_us &&
 	       a->max_attempts == b->max_attempts && a->timeout_ms == b->timeout_ms &&
-	       same_text(a->meta, b->meta);
+	       same_text(a->meta, b->meta) && a->batch == b->batch &&
+	       same_text(a->stage, b->stage) && a->parent == b->parent;
 }
 
 /* The first that has a key, whose until is that of all; NULL: none has. */
@@ -206,17 +219,11 @@ push_uniform(const pawl_job_spec *const *specs, size_t n)
 	return true;
 }
 
-void
-push_param_uniform(db_params *params, const pawl_job_spec *const *specs, size_t n)
+static void
+param_keys(db_params *params, const pawl_job_spec *const *specs, size_t n)
 {
 	const pawl_job_spec *keyed = first_keyed(specs, n);
 
-	db_param_text(params, specs[0]->kind);
-	db_param_array_begin(params);
-	for (size_t i = 0; i < n; i++)
-		db_param_array_text(params, spec_args(specs[i]));
-	db_param_array_end(params);
-	param_settings(params, specs[0]);
 	if (keyed == NULL)
 	{
 		db_param_null(params);
@@ -230,6 +237,32 @@ push_param_uniform(db_params *params, const pawl_job_spec *const *specs, size_t 
 	db_param_text(params, spec_until(keyed));
 }
 
+/* Those without a batch pay nothing for the others. */
+static void
+param_batch(db_params *params, const pawl_job_spec *spec)
+{
+	db_param_int(params, spec->batch);
+	db_param_text(params, spec->stage);
+	param_unless(params, spec->parent != NULL ? spec->parent->id : 0, 0);
+	param_unless(params, spec->parent != NULL ? spec->parent->fence : 0, 0);
+}
+
+const char *
+push_param_uniform(db_params *params, const pawl_job_spec *const *specs, size_t n)
+{
+	db_param_text(params, specs[0]->kind);
+	db_param_array_begin(params);
+	for (size_t i = 0; i < n; i++)
+		db_param_array_text(params, spec_args(specs[i]));
+	db_param_array_end(params);
+	param_settings(params, specs[0]);
+	param_keys(params, specs, n);
+	if (specs[0]->batch == 0)
+		return sql_uniform;
+	param_batch(params, specs[0]);
+	return sql_uniform_batch;
+}
+
 /* ------------------------------------------------------------ mixed form --------- */
 
 const char PUSH_SQL_MIXED[] =
@@ -237,11 +270,14 @@ const char PUSH_SQL_MIXED[] =
 	"jsonb_build_object('kind', k, 'queue', q, 'priority', p,"
 	" 'run_at', to_timestamp(0) + r * interval '1 microsecond',"
 	" 'max_attempts', m, 'timeout', make_interval(secs => t::float8 / 1000),"
-	" 'unique_key', uk, 'unique_until', uu))"
+	" 'unique_key', uk, 'unique_until', uu, 'batch', b, 'stage', s,"
+	" 'parent', pj, 'parent_fence', pf))"
 	" || jsonb_build_object('args', a, 'meta', x) ORDER BY o)"
 	" FROM unnest($1::text[], $2::jsonb[], $3::text[], $4::int[], $5::bigint[],"
-	" $6::int[], $7::bigint[], $8::jsonb[], $9::text[], $10::text[])"
-	" WITH ORDINALITY AS u(k, a, q, p, r, m, t, x, uk, uu, o))) ORDER BY ordinal";
+	" $6::int[], $7::bigint[], $8::jsonb[], $9::text[], $10::text[], $11::bigint[],"
+	" $12::text[], $13::bigint[], $14::bigint[])"
+	" WITH ORDINALITY AS u(k, a, q, p, r, m, t, x, uk, uu, b, s, pj, pf, o)))"
+	" ORDER BY ordinal";
 
 static void
 array_unless(db_params *params, int64_t value, int64_t absent)
@@ -314,12 +350,37 @@ put_unique_until(db_params *params, const pawl_job_spec *spec)
 	db_param_array_text(params, spec->unique_key != NULL ? spec_until(spec) : NULL);
 }
 
+static void
+put_batch(db_params *params, const pawl_job_spec *spec)
+{
+	array_unless(params, spec->batch, 0);
+}
+
+static void
+put_stage(db_params *params, const pawl_job_spec *spec)
+{
+	db_param_array_text(params, spec->stage);
+}
+
+static void
+put_parent(db_params *params, const pawl_job_spec *spec)
+{
+	array_unless(params, spec->parent != NULL ? spec->parent->id : 0, 0);
+}
+
+static void
+put_parent_fence(db_params *params, const pawl_job_spec *spec)
+{
+	array_unless(params, spec->parent != NULL ? spec->parent->fence : 0, 0);
+}
+
 /* In the order of the parameters $1, $2, ... */
 static void (*const PUT_COLUMN[])(db_params *params, const pawl_job_spec *spec) = {
-	put_kind,         put_args,    put_queue, put_priority,   put_run_at,
-	put_max_attempts, put_timeout, put_meta,  put_unique_key, put_unique_until,
+	put_kind,         put_args,    put_queue,  put_priority,     put_run_at,
+	put_max_attempts, put_timeout, put_meta,   put_unique_key,   put_unique_until,
+	put_batch,        put_stage,   put_parent, put_parent_fence,
 };
-static_assert(sizeof(PUT_COLUMN) / sizeof(PUT_COLUMN[0]) == 10,
+static_assert(sizeof(PUT_COLUMN) / sizeof(PUT_COLUMN[0]) == 14,
               "a column for each parameter of the mixed form");
 
 void

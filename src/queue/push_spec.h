@@ -1,8 +1,8 @@
 /*
  * push_spec.h - jobs to push: what no queue would take, and how they are sent
  *
- * A push is sent in one of three forms: one job without a key as the parameters of
- * pawl.push; jobs that differ in args and unique key alone as those of the array form
+ * A push is sent in one of three forms: one job without key and batch as the parameters
+ * of pawl.push; jobs that differ in args and unique key alone as those of the array form
  * of pawl.push_many; any mix as arrays, one a member, from which the server makes the
  * JSON of the other form.  No text of a caller's is ever pasted into another text, so
  * args that are not JSON cannot become anything but an error.
@@ -23,9 +23,9 @@ extern const char PUSH_SQL_ONE[];
 void push_param_one(db_params *params, const pawl_job_spec *spec);
 
 /* Answers (job, created) for each, in their order. */
-extern const char PUSH_SQL_UNIFORM[];
 bool push_uniform(const pawl_job_spec *const *specs, size_t n); /* may go so? */
-void push_param_uniform(db_params *params, const pawl_job_spec *const *specs, size_t n);
+const char *push_param_uniform(db_params *params, const pawl_job_spec *const *specs,
+                               size_t n); /* the statement */
 
 /* The same for any mix. */
 extern const char PUSH_SQL_MIXED[];

@@ -4,6 +4,7 @@
 #include "queue/settle.h"
 
 #include <assert.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -40,6 +41,27 @@ param_delays(db_params *params, const settle_row *rows, size_t n)
 			db_param_array_int(params, rows[i].delay_ms);
 	}
 	db_param_array_end(params);
+}
+
+/* A text of each row, which may be NULL; an array of nothing but NULLs is NULL. */
+static void
+param_texts(db_params *params, const settle_row *rows, size_t n, size_t offset)
+{
+	bool any = false;
+
+#define TEXT_OF(i) *(const char *const *) ((const char *) &rows[i] + offset)
+	for (size_t i = 0; i < n && !any; i++)
+		any = TEXT_OF(i) != NULL;
+	if (!any)
+	{
+		db_param_null(params);
+		return;
+	}
+	db_param_array_begin(params);
+	for (size_t i = 0; i < n; i++)
+		db_param_array_text(params, TEXT_OF(i));
+	db_param_array_end(params);
+#undef TEXT_OF
 }
 
 static pawl_status
@@ -84,23 +106,14 @@ settle_complete_many(const queue_call *call, settle_row *rows, size_t n,
 {
 	static const char sql[] =
 		"SELECT job, answer"
-		" FROM pawl.complete_many($1::bigint[], $2::bigint[], $3::jsonb[])";
+		" FROM pawl.complete_many($1::bigint[], $2::bigint[], $3::jsonb[],"
+		" $4::jsonb[])";
 	auto_params *params = db_params_new();
-	bool any = false;
 
 	assert(n >= 1 && n <= LIMIT_SETTLE);
 	param_pairs(params, rows, n);
-	for (size_t i = 0; i < n; i++)
-		any = any || rows[i].result != NULL;
-	if (any)
-	{
-		db_param_array_begin(params);
-		for (size_t i = 0; i < n; i++)
-			db_param_array_text(params, rows[i].result);
-		db_param_array_end(params);
-	}
-	else
-		db_param_null(params);
+	param_texts(params, rows, n, offsetof(settle_row, result));
+	param_texts(params, rows, n, offsetof(settle_row, counts));
 	return run_rows(call, sql, params, rows, n, error);
 }
 

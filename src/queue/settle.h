@@ -24,6 +24,7 @@ typedef struct settle_row
 	int64_t fence;
 
 	const char *result; /* complete: JSON text or NULL */
+	const char *counts; /* complete: a JSON object of numbers or NULL */
 
 	const char *error;    /* fail: text */
 	const char *category; /* fail: "error" or "timeout" */

@@ -90,6 +90,12 @@ pawl_context_error(pawl_context *context, const char *format, ...)
 }
 
 void
+pawl_context_count(pawl_context *context, const char *name, int64_t n)
+{
+	counters_add(&context->counters, name, n);
+}
+
+void
 pawl_context_delay(pawl_context *context, int64_t delay_ms)
 {
 	context->work->delay_ms = delay_ms > 0 ? delay_ms : 0;
@@ -107,15 +113,37 @@ pawl_context_log(pawl_context *context, pawl_level level, const char *message,
 
 /* ------------------------------------------------------------ conclusions -------- */
 
-static void
-conclude_complete(work *w)
+/* False: they cannot be stored, and the work has failed. */
+static bool
+conclude_counts(pawl_context *context)
 {
+	work *w = context->work;
+	const char *wrong = context->counters.wrong;
+	auto_buffer json = BUFFER_INIT;
+
+	if (wrong == NULL && context->counters.n > 0 && w->job.stage != NULL)
+	{
+		counters_json(&context->counters, &json);
+		w->counts = buffer_take(&json);
+		if (w->counts == NULL)
+			wrong = "out of memory for the counters";
+	}
+	if (wrong != NULL)
+		work_fail(w, false, "%s", wrong);
+	return wrong == NULL;
+}
+
+static void
+conclude_complete(pawl_context *context)
+{
+	work *w = context->work;
+
 	if (w->result_bytes == SIZE_MAX)
 		work_fail(w, false, "out of memory for the result");
 	else if (w->result_bytes > LIMIT_JSON)
 		work_fail(w, false, "result of %zu bytes exceeds the limit of %d bytes",
 		          w->result_bytes, LIMIT_JSON);
-	else
+	else if (conclude_counts(context))
 		work_conclude(w, WORK_COMPLETE);
 }
 
@@ -151,7 +179,7 @@ context_conclude(pawl_context *context, pawl_verdict verdict)
 	switch (verdict)
 	{
 		case PAWL_COMPLETE:
-			conclude_complete(w);
+			conclude_complete(context);
 			break;
 		case PAWL_FAIL:
 			conclude_fail(context, false);
@@ -171,5 +199,6 @@ context_conclude(pawl_context *context, pawl_verdict verdict)
 			work_fail(w, false, "handler answered an unknown verdict %d",
 			          (int) verdict);
 	}
+	counters_free(&context->counters);
 	context->work = NULL;
 }

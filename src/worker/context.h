@@ -7,6 +7,7 @@
 #ifndef PAWL_WORKER_CONTEXT_H
 #define PAWL_WORKER_CONTEXT_H
 
+#include "worker/counters.h"
 #include "worker/worker.h"
 
 struct pawl_context
@@ -14,7 +15,8 @@ struct pawl_context
 	pawl_worker *worker;
 	int interrupt_fd;
 	work *work;
-	bool timed_out; /* the handler was told, or the time had passed when it ended */
+	counters counters; /* of the work */
+	bool timed_out;    /* the handler was told, or the time had passed when it ended */
 };
 
 /* Before the handler: the attempt's time begins. */

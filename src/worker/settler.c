@@ -194,6 +194,7 @@ fill_row(settle_row *row, const work *w)
 		.job = w->job.id,
 		.fence = w->job.fence,
 		.result = w->result,
+		.counts = w->counts,
 		.error = w->error,
 		.category = w->category,
 		.retry = !w->final,
@@ -364,6 +365,7 @@ limit_batch(work_list *from, work_list *to, size_t max)
 
 		bytes += w->result != NULL ? strlen(w->result) : 0;
 		bytes += w->error != NULL ? strlen(w->error) : 0;
+		bytes += w->counts != NULL ? strlen(w->counts) : 0;
 		if (to->n > 0 && bytes > BATCH_BYTES)
 			break;
 		work_list_add(to, work_list_take(from));

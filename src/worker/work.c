@@ -33,6 +33,8 @@ work_new(const claim_job *claimed, unsigned epoch)
 
 	if (claimed->meta != NULL)
 		size += strlen(claimed->meta) + 1;
+	if (claimed->stage != NULL)
+		size += strlen(claimed->stage) + 1;
 	w = calloc(1, sizeof(*w) + size);
 	if (w == NULL)
 		return NULL;
@@ -46,6 +48,8 @@ work_new(const claim_job *claimed, unsigned epoch)
 		.meta = claimed->meta != NULL ? put_text(&end, claimed->meta) : NULL,
 		.attempt = claimed->attempt,
 		.timeout_ms = claimed->timeout_ms,
+		.batch = claimed->batch,
+		.stage = claimed->stage != NULL ? put_text(&end, claimed->stage) : NULL,
 	};
 	assert(end == w->texts + size);
 	w->suspect = claimed->crashes > 0;
@@ -64,6 +68,7 @@ work_free(work *w)
 	if (w == NULL)
 		return;
 	free(w->result);
+	free(w->counts);
 	free(w->error);
 	free(w);
 }

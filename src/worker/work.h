@@ -65,6 +65,7 @@ typedef struct work
 	char *result;        /* JSON or NULL */
 	size_t result_bytes; /* also of one that was too large to be kept */
 	char *error;         /* text or NULL */
+	char *counts;        /* of a job with a stage: JSON or NULL */
 
 	/* the settler's */
 	bool unknown;   /* a COMMIT of it had no answer: stale is no news */

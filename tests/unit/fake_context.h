@@ -27,6 +27,7 @@ struct pawl_context
 	int lines;
 	size_t longest;
 	buffer contexts; /* of the lines that have one, a line each */
+	buffer counts;   /* "name n\n" each */
 	void (*on_log)(pawl_context *context, const char *message);
 	void *closure;
 };
@@ -45,6 +46,7 @@ context_free(pawl_context *context)
 	free(context->error);
 	buffer_free(&context->log);
 	buffer_free(&context->contexts);
+	buffer_free(&context->counts);
 }
 
 static inline void
@@ -83,6 +85,12 @@ pawl_context_error(pawl_context *context, const char *format, ...)
 	if (vasprintf(&context->error, format, arguments) < 0)
 		abort();
 	va_end(arguments);
+}
+
+void
+pawl_context_count(pawl_context *context, const char *name, int64_t n)
+{
+	buffer_appendf(&context->counts, "%s %lld\n", name, (long long) n);
 }
 
 void

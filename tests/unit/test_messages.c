@@ -197,6 +197,7 @@ test_progress(void **state)
 	assert_string_equal(l->context.contexts.data,
 	                    "{\"progress\":{\"done\":3,\"total\":9}}\n"
 	                    "{\"count\":{\"detections\":17}}\n");
+	assert_string_equal(l->context.counts.data, "detections 17\n");
 }
 
 typedef struct heard

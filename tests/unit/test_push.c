@@ -92,6 +92,12 @@ what_is_uniform(void **state)
 	specs[2].queue = "default";
 	specs[2].priority = 5;
 	assert_true(push_uniform(all, 3));
+	specs[2].batch = 7;
+	assert_false(push_uniform(all, 3));
+	specs[0].batch = specs[1].batch = 7;
+	assert_true(push_uniform(all, 3));
+	specs[1].stage = "s";
+	assert_false(push_uniform(all, 3));
 }
 
 int

@@ -1,0 +1,145 @@
+"""What handlers count, and the jobs that they push into their own batch.
+
+The bugs: a counter that is added to when the handler says so, and so once more for each
+attempt and each delivery; a stage that is sealed before its running jobs have pushed
+their children, and so ends without them.
+"""
+
+import pytest
+from harness.batches import Batch, wrong_counters
+from harness.fleet import Fleet, seeded
+from harness.ledger import Ledger, write_script
+from harness.paths import BUILD, program
+from harness.program import Worker, run_pawl
+from harness.proxy import CUT_ANSWER, Proxy, commit_of
+from harness.wait import wait_until
+
+pytestmark = pytest.mark.kill
+
+OBJECT = BUILD / "tests/e2e/handler_batch.so"
+FAST = ("-j", "4", "-q", "default,reports", "--lease", "1s", "--poll", "100ms")
+SAYS = """echo '{"count":{"detections":2}}' >&3
+echo '{"count":{"detections":3,"pages":1}}' >&3"""
+
+
+def done(batch, state="succeeded"):
+    return batch.state() == state
+
+
+def counted(db):
+    """The naive sum: a counter that is added to by each message."""
+    return db.value("SELECT coalesce(sum((context->'count'->>'detections')::int), 0)"
+                    " FROM pawl.logs WHERE message = 'count'")
+
+
+def test_counted_once_whoever_is_killed(db, api, tmp_path):
+    """Workers are killed, and each job's first attempt fails after it has counted; what
+    the messages sum up to is too much, the counters are exact."""
+    rng = seeded("batch-handlers")
+    n = 40
+    ledger = Ledger(tmp_path)
+    fails = f'{SAYS}\nif mkdir {tmp_path}/$PAWL_JOB 2>/dev/null; then sleep 0.1; exit 1; fi'
+    handlers = {"k": ledger.handler(fails), "report": ledger.handler()}
+    batch = Batch(api, ["process", "results"])
+    batch.push(n // 2, stage="process")
+    batch.push(n // 2, stage="results")
+    batch.seal()
+    db.execute("UPDATE pawl.scheduled SET due = now() WHERE due < 'infinity'")
+    with Fleet(db, 2, *FAST, handlers=handlers) as fleet:
+        for moment in (10, 30):
+            ledger.wait_for(moment)
+            fleet.kill(rng.choice(fleet.workers))
+            fleet.add()
+
+        def ended():
+            db.execute("UPDATE pawl.scheduled SET due = now()"
+                       " WHERE due < 'infinity' AND due > now()")
+            return batch.completions() == ["succeeded"]
+
+        wait_until(ended, 60, fleet.logs)
+        wait_until(lambda: counted(db) > n * 5, 10, "the naive sum to be too large")
+    assert batch.counters() == (n, n, 0, 0) and not wrong_counters(api)
+    assert batch.counts() == {stage: {"detections": n // 2 * 5, "pages": n // 2}
+                              for stage in ("process", "results")}
+
+
+def test_delivered_twice(db, api, tmp_path):
+    """The answers of the settler's commits are lost, so that it delivers again."""
+    n = 60
+    ledger = Ledger(tmp_path)
+    batch = Batch(api, on_complete=None)
+    batch.push(n)
+    batch.seal()
+    with Proxy(db) as proxy:
+        fault = proxy.fault(CUT_ANSWER, commit_of("settle"), times=3)
+        with Worker(db, *FAST, env=proxy.env(),
+                    handlers={"k": ledger.handler(f"{SAYS}\nsleep 0.05")}) as worker:
+            wait_until(lambda: done(batch), 60, worker.log)
+        assert fault.times == 0, "no commit was cut"
+    assert ledger.twice() == [] and len(ledger.jobs()) == n
+    assert batch.counts() == {"main": {"detections": n * 5, "pages": n}}
+
+
+def test_what_cannot_be_counted(db, api, tmp_path):
+    """Words and fractions are told in the log and left out; too many names are a failure
+    of the attempt; a job without a batch counts for nothing."""
+    batch = Batch(api, on_complete=None)
+    odd, many, alone = (api.push(kind, batch=b, max_attempts=1) for kind, b in
+                        (("odd", batch.id), ("many", batch.id), ("odd", None)))
+    batch.seal()
+    handlers = {
+        "odd": write_script(tmp_path, "odd", """cat >&3 <<'END'
+{"count": {"a": "1", "b": 0.5, "c": -2, "d": 1e300}}
+{"count": 7}
+END"""),
+        "many": write_script(tmp_path, "many", """i=0
+while [ $i -lt 65 ]; do echo "{\\"count\\":{\\"n$i\\":1}}" >&3; i=$((i+1)); done"""),
+    }
+    with Worker(db, *FAST, "--once", handlers=handlers) as worker:
+        assert worker.wait() == 0, worker.log()
+    states = dict(db.execute("SELECT id, state FROM pawl.jobs"))
+    assert states == {odd: "succeeded", many: "failed", alone: "succeeded"}
+    assert api.one("SELECT error FROM pawl.jobs WHERE id = %s", [many]).endswith("64 names")
+    assert batch.counts() == {"main": {"c": -2}}
+    warned = db.value("SELECT count(*) FROM pawl.logs WHERE job = %s AND level = 'warn'", [odd])
+    assert warned == 4
+
+
+def test_a_program_sees_its_batch_and_pushes_into_it(db, api, tmp_path):
+    """Sealed, so that only its own running jobs may push into it."""
+    seen = tmp_path / "seen"
+    parent = write_script(tmp_path, "parent", f"""
+echo "$PAWL_BATCH $PAWL_STAGE" >>{seen}
+env -u PAWL_FENCE {program()} push child --batch $PAWL_BATCH --stage results
+echo $? >>{seen}
+{program()} push child --batch $PAWL_BATCH --stage results""")
+    child = write_script(tmp_path, "child", f'echo "$PAWL_BATCH $PAWL_STAGE" >>{seen}')
+    report = write_script(tmp_path, "report", f'echo "$PAWL_BATCH ${{PAWL_STAGE-none}}" >>{seen}')
+    batch = Batch(api, ["process", "results"])
+    run_pawl(db, "push", "parent", "--batch", batch.id)
+    line = f'{{"kind": "child", "batch": {batch.id}, "stage": "results"}}\n'
+    run_pawl(db, "push", "--ndjson", "-", input=line)
+    batch.seal()
+    assert "sealed" in run_pawl(db, "push", "child", "--batch", batch.id, check=5).stderr
+    run_pawl(db, "push", "child", "--batch", batch.id + 99, check=3)
+    run_pawl(db, "push", "child", "--stage", "results", check=2)
+    handlers = {"parent": parent, "child": child, "report": report}
+    with Worker(db, *FAST, handlers=handlers) as worker:
+        wait_until(lambda: batch.completions() == ["succeeded"], 20, worker.log)
+    assert batch.stages() == {"process": (1, 1, 0, 0), "results": (2, 2, 0, 0)}
+    b = batch.id
+    assert sorted(seen.read_text().splitlines()) == sorted(
+        [f"{b} process", "5", f"{b} results", f"{b} results", f"{b} none"])
+
+
+def test_a_function_pushes_into_its_batch(db, api, tmp_path):
+    """The same in C: pawl_batch_open and seal, a parent, all forms of a push, counts."""
+    api.push("open")
+    handlers = ("-L", f"open={OBJECT}", "-L", f"item={OBJECT}", "-L", f"child={OBJECT}")
+    with Worker(db, *FAST, *handlers) as worker:
+        wait_until(lambda: db.value("SELECT count(*) FROM pawl.outcome") == 1 + 3 * 6 + 1, 20,
+                   worker.log)
+    rows = list(db.execute("SELECT stage, total, succeeded, counts FROM pawl.batch_stages ORDER BY 1"))
+    assert db.value("SELECT state FROM pawl.batches") == "succeeded"
+    assert rows == [("collect", 3, 3, {"pushed": 15}), ("process", 15, 15, {"children": 15})]
+    assert not wrong_counters(api)
