@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/limits.h"
 #include "base/random.h"
 #include "cli/signals.h"
 #include "cli/talk.h"
@@ -87,49 +88,70 @@ bench_at_percent(double *values, size_t n, int percent)
 
 /* ------------------------------------------------------------ the end ------------ */
 
+pawl_status
+bench_pushed(bench *b, const int64_t *jobs, size_t n, pawl_error *error)
+{
+	for (size_t i = 0; i < n; i++)
+	{
+		size_t at = (size_t) b->pushed;
+
+		if (at % BENCH_IDS == 0)
+		{
+			int64_t *more = realloc(b->ids, (at + BENCH_IDS) * sizeof(*more));
+
+			if (more == NULL)
+				return error_memory(error);
+			b->ids = more;
+		}
+		b->ids[at] = jobs[i];
+		b->pushed++;
+	}
+	return PAWL_OK;
+}
+
 /*
- * Cancel a thousand of those in this state; *ret_n: how many have ended; -1: none,
- * because somebody has locked them all.
+ * Cancel these unless they have ended; *ret_n: how many that were; -1: somebody has
+ * locked some.  By id: a walk by the queue would be one over all that a user has.
  */
 static pawl_status
-cancel_some(bench *b, const char *state, int64_t *ret_n, pawl_error *error)
+cancel_some(bench *b, const int64_t *jobs, size_t n, int64_t *ret_n, pawl_error *error)
 {
 	static const char sql[] =
-		"SELECT CASE WHEN bool_and(was = 'busy') THEN -1 ELSE count(*) END"
-		" FROM pawl.cancel_many(ARRAY(SELECT j.id FROM"
-		" pawl.job_list(state => $1::text, queue => $2::text, n => 1000) j),"
-		" 'the benchmark has ended')";
+		"SELECT CASE WHEN bool_or(was = 'busy') THEN -1"
+		" ELSE count(*) FILTER (WHERE done) END"
+		" FROM pawl.cancel_many($1::bigint[], 'the benchmark has ended')";
 	queue_call call = session_call(b->db);
 	auto_params *params = db_params_new();
 
 	call.deadline_ms = clock_ms() + CANCEL_TRY_MS;
-	db_param_text(params, state);
-	db_param_text(params, b->queue);
+	db_param_array_begin(params);
+	for (size_t i = 0; i < n; i++)
+		db_param_array_int(params, jobs[i]);
+	db_param_array_end(params);
 	return call_run_int(&call, sql, params, ret_n, error);
 }
 
 static pawl_status
 cancel_rest(bench *b, int64_t *ret_cancelled, pawl_error *error)
 {
-	static const char *const states[] = {"running", "scheduled", "ready"};
+	bool locked = false;
 
-	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
+	for (int64_t i = 0; i < b->pushed; i += LIMIT_PUSH)
 	{
-		int64_t n = 1;
+		int64_t left = b->pushed - i;
+		size_t length = left < LIMIT_PUSH ? (size_t) left : LIMIT_PUSH;
+		int64_t n = 0;
+		pawl_status status = cancel_some(b, b->ids + i, length, &n, error);
 
-		while (n > 0)
-		{
-			pawl_status status = cancel_some(b, states[i], &n, error);
-
-			if (status != PAWL_OK)
-				return status;
-			if (n < 0)
-				return error_set(error, PAWL_ERR_TRANSIENT,
-				                 "jobs of the benchmark are locked by another session");
-			*ret_cancelled += n;
-			progress_show(&b->progress, 0, 0, "cancelling what is left");
-		}
+		if (status != PAWL_OK)
+			return status;
+		locked = locked || n < 0;
+		*ret_cancelled += n > 0 ? n : 0;
+		progress_show(&b->progress, i, b->pushed, "looking for what is left");
 	}
+	if (locked)
+		return error_set(error, PAWL_ERR_TRANSIENT,
+		                 "jobs of the benchmark are locked by another session");
 	return PAWL_OK;
 }
 
@@ -157,13 +179,12 @@ static pawl_status
 check_rights(bench *b, pawl_error *error)
 {
 	int64_t n;
-	pawl_status status = cancel_some(b, "ready", &n, error);
+	pawl_status status = cancel_some(b, NULL, 0, &n, error);
 
 	if (status == PAWL_OK)
 		status = check_worker(b, error);
 	if (status != PAWL_OK && strcmp(error->sqlstate, "42501") == 0)
-		error_hint(error, "It takes what pawl_producer, pawl_worker and pawl_reader "
-		                  "may.");
+		error_hint(error, "It takes what pawl_producer and pawl_worker may.");
 	return status;
 }
 
@@ -281,6 +302,7 @@ run_bench(const command_call *call)
 	code = set_up(call, &b, &error) == PAWL_OK ? run_parts(&b) : talk_error(&error);
 	signals_default();
 	pawl_client_close(b.client);
+	free(b.ids);
 	if (b.page != NULL)
 		(void) munmap(b.page, sizeof(*b.page));
 	return code;
@@ -305,7 +327,7 @@ const cli_command COMMAND_BENCH = {
 		"also\n"
 		"on Ctrl-C; the finished jobs are history, and go with retention.  While it\n"
 		"runs, the database is busy: others are slower for it.  It takes what\n"
-		"pawl_producer, pawl_worker and pawl_reader may.",
+		"pawl_producer and pawl_worker may.",
 	.options = BENCH_OPTIONS,
 	.defaults = &BENCH_DEFAULTS,
 	.size = sizeof(bench_options),

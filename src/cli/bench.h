@@ -17,6 +17,7 @@
 #define BENCH_KIND "noop"
 #define BENCH_STAMPS_MAX 6000 /* jobs of the latency's part: a minute of them */
 #define BENCH_NEVER (-1.0)    /* a figure that was not measured */
+#define BENCH_IDS 8192        /* ids for which memory is got at a time */
 
 /* Shared with the worker. */
 typedef struct bench_page
@@ -49,6 +50,7 @@ typedef struct bench
 	int seconds;
 	int signal_fd;
 	int64_t pushed;
+	int64_t *ids; /* of those; room for a multiple of BENCH_IDS */
 	bench_page *page;
 	progress progress;
 	bench_figures figures;
@@ -59,6 +61,10 @@ bool bench_stopped(const bench *b);
 
 /* The same, after at most milliseconds; ends at once when he has. */
 bool bench_pause(const bench *b, int64_t milliseconds);
+
+/* These were pushed: what is left of them at the end is cancelled.  ERR_MEMORY. */
+PAWL_CHECK pawl_status bench_pushed(bench *b, const int64_t *jobs, size_t n,
+                                    pawl_error *error);
 
 /* The value at so many percent of n values, which it sorts; BENCH_NEVER of none. */
 double bench_at_percent(double *values, size_t n, int percent);

@@ -72,6 +72,8 @@ push_paced(bench *b, int64_t *committed_us, long n, long *ret_pushed, pawl_error
 		status = pawl_push(b->client, &spec, &job, NULL, error);
 		committed_us[i] = clock_us();
 		*ret_pushed = i + (status == PAWL_OK);
+		if (status == PAWL_OK)
+			status = bench_pushed(b, &job, 1, error);
 		progress_show(&b->progress, i, n, "one at a time, to an idle worker");
 	}
 	return status;
@@ -107,7 +109,6 @@ pace(bench *b, const bench_worker *worker, long n, pawl_error *error)
 	if (!wait_begun(b, worker) || bench_pause(b, SETTLE_MS))
 		return PAWL_OK;
 	status = push_paced(b, committed_us, n, &pushed, error);
-	b->pushed += pushed;
 	if (status != PAWL_OK || pushed < n)
 		return status;
 	(void) bench_worker_wait(b, worker, clock_ms() + READY_MS, "waiting for the last",
@@ -130,10 +131,10 @@ bench_latency(bench *b, pawl_error *error)
 
 	atomic_store(&b->page->until, n + 1);
 	status = pawl_push(b->client, &spec, &job, NULL, error);
-	if (status != PAWL_OK)
-		return status;
-	b->pushed++;
-	status = bench_worker_start(b, &worker, error);
+	if (status == PAWL_OK)
+		status = bench_pushed(b, &job, 1, error);
+	if (status == PAWL_OK)
+		status = bench_worker_start(b, &worker, error);
 	if (status != PAWL_OK)
 		return status;
 	status = pace(b, &worker, n, error);

@@ -62,7 +62,7 @@ bench_bulk(bench *b, pawl_error *error)
 
 		status = pawl_push_many(b->client, jobs->specs, n, jobs->ids, NULL, error);
 		if (status == PAWL_OK)
-			b->pushed += (int64_t) n;
+			status = bench_pushed(b, jobs->ids, n, error);
 		progress_show(&b->progress, b->pushed, b->jobs, "pushing in bulk");
 	}
 	if (status == PAWL_OK && b->pushed > 0)
@@ -91,11 +91,13 @@ bench_single(bench *b, pawl_error *error)
 
 		status = pawl_push(b->client, &spec, &job, NULL, error);
 		if (status == PAWL_OK)
+		{
 			taken[n++] = (double) (clock_us() - start_us) / 1000;
+			status = bench_pushed(b, &job, 1, error);
+		}
 		progress_show(&b->progress, clock_us() - begin_us, end_us - begin_us,
 		              "pushing one by one");
 	}
-	b->pushed += (int64_t) n;
 	if (status == PAWL_OK && n > 0)
 	{
 		b->figures.single_rate = rate((int64_t) n, begin_us);

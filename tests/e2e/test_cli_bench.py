@@ -21,7 +21,7 @@ OF_BENCH = "SELECT count(*) FROM pawl.job WHERE queue LIKE 'pawl-bench-%'"
 @pytest.fixture
 def user(db):
     """A login role with the roles that the help names."""
-    db.execute("CREATE ROLE bench_user LOGIN IN ROLE pawl_producer, pawl_worker, pawl_reader")
+    db.execute("CREATE ROLE bench_user LOGIN IN ROLE pawl_producer, pawl_worker")
     yield "bench_user"
     db.execute("DROP ROLE bench_user")
 
@@ -97,7 +97,7 @@ def test_where_it_cannot_be_done(cluster, db):
     assert "no schema pawl" in run_pawl(empty, *SHORT, check=6).stderr
     empty.drop()
     run_pawl(None, *SHORT, env={"PGHOST": "/nonexistent"}, check=4)
-    for roles, missing in (("pawl_producer, pawl_worker", "pawl_reader"),
+    for roles, missing in (("pawl_worker, pawl_reader", "pawl_producer"),
                            ("pawl_producer, pawl_reader", "may not run a worker")):
         db.execute(f"CREATE ROLE bench_pusher LOGIN IN ROLE {roles}")
         result = run_pawl(db, *SHORT, env={"PGUSER": "bench_pusher"}, check=1)
