@@ -190,8 +190,7 @@ input_ids(int n, char *const *texts, int64_t **ret_ids, pawl_error *error)
 		ids[i] = strtoll(texts[i], &end, 10);
 		if (errno != 0 || *end != '\0' || texts[i][0] < '0' || texts[i][0] > '9' ||
 		    ids[i] < 1)
-			return error_set(error, PAWL_ERR_ARGUMENT, "\"%s\" is not the id of a job",
-			                 texts[i]);
+			return error_set(error, PAWL_ERR_ARGUMENT, "\"%s\" is not an id", texts[i]);
 	}
 	*ret_ids = take(ids);
 	return PAWL_OK;

@@ -41,7 +41,7 @@ PAWL_CHECK pawl_status input_open(const char *path, int *ret_fd, int64_t *ret_si
 /* Closes what input_open has opened; stdin stays open. */
 void input_close(int fd);
 
-/* Ids of jobs from the command line; *ret_ids (n of them) is to be freed. */
+/* Ids from the command line; *ret_ids (n of them) is to be freed. */
 PAWL_CHECK pawl_status input_ids(int n, char *const *texts, int64_t **ret_ids,
                                  pawl_error *error);
 

@@ -12,7 +12,8 @@ from harness.program import run_pawl
 
 COMMANDS = [
     "up", "migrate up", "migrate status", "migrate sql", "work", "push", "job list",
-    "job show", "job logs", "job wait", "job cancel", "job retry", "bench", "version",
+    "job show", "job logs", "job wait", "job cancel", "job retry", "batch open", "batch seal",
+    "batch list", "batch show", "batch wait", "batch cancel", "batch rerun", "bench", "version",
     "help",
 ]
 
@@ -30,7 +31,12 @@ def call(*args, **options):
         (["--frobnicate"], 'unknown option "--frobnicate"'),
         (["job"], '"job" needs one of its commands'),
         (["job", "frobnicate"], 'unknown command "job frobnicate"'),
-        (["batch", "list"], 'unknown command "batch"'),
+        (["group", "list"], 'unknown command "group"'),
+        (["batch"], '"batch" needs one of its commands'),
+        (["batch", "open", "b", "--threshold", "half"], 'option "--threshold" needs a number, not "half"'),
+        (["batch", "open", "b", "--expect", "1", "--expect", "2"], "--expect is given 2 times for 1 stages"),
+        (["batch", "show", "7", "-w", "-o", "csv"], '"--watch" draws bars or writes jsonl'),
+        (["batch", "show", "x"], '"x"'),
         (["push", "k", "--group", "x"], 'unknown option "--group"'),
         (["push", "k", "--prio", "3"], 'unknown option "--prio"'),
         (["push"], "the kind of the job is missing"),
@@ -49,7 +55,7 @@ def call(*args, **options):
         (["push", "--ndjson", "/nonexistent"], 'could not open file "/nonexistent"'),
         (["push", "--ndjson", "/tmp"], 'could not open file "/tmp": Is a directory'),
         (["job", "show"], '"pawl job show" needs one more argument'),
-        (["job", "show", "x"], '"x" is not the id of a job'),
+        (["job", "show", "x"], '"x" is not an id'),
         (["job", "wait", "1", "-3"], 'unknown option "-3"'),
         (["job", "cancel"], "which jobs? Give their ids, or --kind and --state"),
         (["job", "cancel", "--kind", "k"], "--kind and --queue need --state beside them"),
