@@ -6,13 +6,13 @@
 -- is one of the newest.  Lines of logs go by days.  No lock is waited for longer than
 -- 50 ms: what cannot be had is tried again by a later call.
 -- Parameters: jobs, logs: how long they are kept (NULL: 7 days).
--- Returns: one row for what was done: step (attempts, emptied, dropped or logs), part:
--- the end of the partition's name, gone and kept: rows of attempt, or jobs.  Call again
+-- Returns: one row for what was done: step (attempts, emptied, dropped, batches or logs),
+-- part: the end of the partition's name, gone and kept: rows of attempt or batch, or jobs.  Call again
 -- while there is one; step busy: what is left could not be locked just now; no row:
 -- there is nothing to do.
 -- Errors: 22023.
 -- Locks: the duty's row in upkeep, SKIP LOCKED (somebody else does it: no row); then as
--- retain_jobs or retain_logs.
+-- retain_jobs, retain_batches or retain_logs.
 -- Index: upkeep_pkey.
 CREATE OR REPLACE FUNCTION pawl.retain(
 	jobs interval DEFAULT '7 days',
@@ -42,6 +42,10 @@ BEGIN
 	SELECT * INTO done FROM pawl.retain_jobs(jobs);
 	IF done.step IS NULL OR done.step = 'busy' THEN
 		RETURN QUERY SELECT * FROM pawl.retain_logs(logs);
+		IF FOUND THEN
+			RETURN;
+		END IF;
+		RETURN QUERY SELECT * FROM pawl.retain_batches(jobs);
 		IF FOUND THEN
 			RETURN;
 		END IF;

@@ -185,6 +185,7 @@ CREATE TABLE pawl.batch (
 	PRIMARY KEY (id, epoch, shard)
 ) WITH (fillfactor = 50);
 CREATE INDEX batch_unfinished ON pawl.batch (shard, id) WHERE done_at IS NULL;
+CREATE INDEX batch_done ON pawl.batch (shard, done_at) WHERE done_at IS NOT NULL;
 
 -- What one statement has added to a stage of a batch.  Inserted by push, settle and retry,
 -- deleted by fold, which adds it to the batch's row.  xid leads the key, so that a fold

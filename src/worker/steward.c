@@ -190,12 +190,13 @@ watch(steward *self, const queue_call *call, pawl_error *error)
 static void
 report_step(steward *self, const upkeep_step *step)
 {
-	const char *unit = strcmp(step->name, "attempts") == 0 ? "rows" : "jobs";
+	bool rows =
+		strcmp(step->name, "attempts") == 0 || strcmp(step->name, "batches") == 0;
 
-	worker_notice(self->worker, PAWL_DEBUG,
-	              "upkeep: retain: %s, partition %s: %" PRId64 " %s gone, %" PRId64
-	              " kept",
-	              step->name, step->part, step->gone, unit, step->kept);
+	worker_notice(
+		self->worker, PAWL_DEBUG,
+		"upkeep: retain: %s, partition %s: %" PRId64 " %s gone, %" PRId64 " kept",
+		step->name, step->part, step->gone, rows ? "rows" : "jobs", step->kept);
 	if (strcmp(step->name, "emptied") == 0)
 		self->retained += step->gone;
 }

@@ -11,6 +11,7 @@ import threading
 import psycopg
 import pytest
 from harness.api import Api, json_array, sqlstate
+from harness.batches import Batch
 from harness.narrow import AHEAD, NAIVE_EMPTY, narrow
 from harness.paths import REPO
 from harness.wait import wait_until
@@ -184,6 +185,35 @@ def test_what_went_is_unknown(api):
         assert sqlstate(call, job) == "P0002"
     assert api.query("SELECT * FROM pawl.jobs WHERE id = %s", [job]) == []
     assert sqlstate(api.complete, job, fence) == "PW001"
+
+
+def ended_batch(api, worker):
+    """A batch that has ended long ago, with one failed job and its completion job."""
+    batch = Batch(api)
+    (job,) = batch.push(1)
+    batch.seal()
+    api.fail(job, api.claim_one(worker).fence, retry=False)
+    batch.fold()
+    completion = api.claim_one(worker, queues=["reports"])
+    api.complete(completion.job, completion.fence)
+    api.connection.execute(f"UPDATE pawl.batch SET done_at = {OLD} WHERE id = %s", [batch.id])
+    return batch, job
+
+
+def test_a_batch_goes_after_its_jobs(api):
+    """The bug: batches are kept for ever, or go by their age alone, while jobs that are
+    still there name them."""
+    wid = api.worker_start(lease="1 hour")
+    ended_batch(api, wid)
+    fill(api, until=WIDTH)
+    young, job = ended_batch(api, wid)
+    with api.connection.transaction(force_rollback=True):
+        api.connection.execute(f"DELETE FROM pawl.batch WHERE done_at <= {OLD}")
+        assert sqlstate(api.rows, "batch_progress", batch=young.id) == "P0002"
+    age(api)
+    assert [step[0] for step in retain(api)].count("batches") == 1
+    assert [row.id for row in api.query("SELECT id FROM pawl.batch")] == [young.id]
+    assert sqlstate(api.retry, job) == "PW004" and young.counters() == (1, 0, 1, 0)
 
 
 def test_attempts_of_those_that_stay_stay(api):

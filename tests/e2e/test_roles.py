@@ -112,6 +112,7 @@ FUNCTIONS = {
     "refuse": NOBODY,
     "refuse_key": NOBODY,
     "retain_attempts": NOBODY,
+    "retain_batches": NOBODY,
     "retain_jobs": NOBODY,
     "retain_logs": NOBODY,
     "retake_keys": NOBODY,
