@@ -81,3 +81,25 @@ batch_seal(const queue_call *call, int64_t batch, char **ret_state, pawl_error *
 	*ret_state = state;
 	return PAWL_OK;
 }
+
+pawl_status
+batch_fold_ended(const queue_call *call, int64_t *batches, size_t n, size_t *ret_left,
+                 pawl_error *error)
+{
+	auto_params *params = db_params_new();
+	auto_result *result = NULL;
+	pawl_status status;
+
+	call_param_ints(params, batches, n);
+	status = call_run(call, "SELECT unnest(pawl.fold_ended($1::bigint[]))", params,
+	                  &result, error);
+	if (status != PAWL_OK)
+		return status;
+	if ((size_t) db_rows(result) > n)
+		return error_set(error, PAWL_ERR_DATABASE, "%d answers for %zu batches",
+		                 db_rows(result), n);
+	for (int row = 0; row < db_rows(result); row++)
+		batches[row] = db_int(result, row, 0);
+	*ret_left = (size_t) db_rows(result);
+	return PAWL_OK;
+}

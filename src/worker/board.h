@@ -122,6 +122,9 @@ work *board_take(board *b, int interrupt_fd, work *finished);
  */
 bool board_results(board *b, work_list *ret_results, size_t max, int64_t deadline_ms);
 
+/* Settler: does the worker hold a job that counts in this batch? */
+bool board_holds_batch(board *b, int64_t batch);
+
 /*
  * Settler: wait until there are `enough` results, or no more are on their way, but not
  * beyond until_ms.

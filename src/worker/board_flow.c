@@ -190,6 +190,18 @@ board_results(board *b, work_list *ret_results, size_t max, int64_t deadline_ms)
 	return ret_results->n > 0 || b->v.phase < BOARD_SETTLER_END;
 }
 
+bool
+board_holds_batch(board *b, int64_t batch)
+{
+	auto_lock(&b->mutex);
+	for (const work *w = b->held; w != NULL; w = w->held_next)
+	{
+		if (w->job.batch == batch && w->job.stage != NULL)
+			return true;
+	}
+	return false;
+}
+
 void
 board_gather(board *b, size_t enough, int64_t until_ms)
 {

@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/random.h"
+#include "worker/ending.h"
 #include "worker/outage.h"
 
 /* A settle waits for nobody but an outsider's lock. */
@@ -63,6 +64,7 @@ typedef struct settler
 	int64_t retry_ms; /* nothing is sent before this */
 	int64_t small_ms; /* no small batch is sent before this */
 	int64_t small_told_ms;
+	ending ending;
 	int64_t gather_ms; /* results are waited for until then */
 	int64_t end_ms;    /* the last tries; 0: the run goes on */
 	int64_t stale;     /* since they were last told of */
@@ -113,6 +115,9 @@ static int64_t
 next_due(const settler *self)
 {
 	int64_t due_ms = self->end_ms == 0 ? CLOCK_NEVER : self->end_ms;
+
+	if (ending_due(&self->ending) < due_ms)
+		due_ms = ending_due(&self->ending);
 
 	for (const work *w = self->later.first; w != NULL; w = w->next)
 		if (w->due_ms < due_ms)
@@ -179,6 +184,8 @@ take_answers(settler *self, work_list *batch)
 			self->worker->counts.stale++;
 			self->stale++;
 		}
+		if (w->job.stage != NULL)
+			ending_add(&self->ending, w->job.batch);
 		work_list_add(&done, w);
 	}
 	board_forget(self->board, &done);
@@ -467,7 +474,9 @@ settler_loop(settler *self)
 		self->gather_ms = clock_ms() + GATHER_MS;
 		if (batch.n > 0)
 			settle_all(self, &batch);
+		ending_look(&self->ending, self->board, self->db, &limits, false);
 	} while (!is_last(self));
+	ending_look(&self->ending, self->board, self->db, &limits, true);
 	give_up(self);
 }
 

@@ -9,7 +9,7 @@ import pytest
 from harness.batches import Batch, wrong_counters
 from harness.fleet import Fleet, seeded
 from harness.ledger import Ledger, write_script
-from harness.paths import BUILD, program
+from harness.paths import BUILD, REPO, program
 from harness.program import Worker, run_pawl
 from harness.proxy import CUT_ANSWER, Proxy, commit_of
 from harness.wait import wait_until
@@ -142,4 +142,40 @@ def test_a_function_pushes_into_its_batch(db, api, tmp_path):
     rows = list(db.execute("SELECT stage, total, succeeded, counts FROM pawl.batch_stages ORDER BY 1"))
     assert db.value("SELECT state FROM pawl.batches") == "succeeded"
     assert rows == [("collect", 3, 3, {"pushed": 15}), ("process", 15, 15, {"children": 15})]
+    assert not wrong_counters(api)
+
+
+def test_the_last_result_ends_the_batch(db, api, tmp_path):
+    """The bugs: a batch is done only when the upkeep comes by; who settles jobs without a
+    batch asks for batches all the same.  The upkeep's fold is taken away; red: without
+    the settlers' fold the batch stays as it is, though all has ended."""
+    ledger = Ledger(tmp_path)
+    handlers = {"k": ledger.handler(), "report": ledger.handler()}
+    db.execute("CREATE OR REPLACE FUNCTION pawl.fold_batches(after bigint DEFAULT 0,"
+               " n int DEFAULT 100) RETURNS bigint LANGUAGE sql AS 'SELECT 0::bigint'")
+    db.execute("CREATE SEQUENCE public.asked; GRANT ALL ON SEQUENCE public.asked TO PUBLIC")
+    asks = """CREATE OR REPLACE FUNCTION pawl.fold_ended(batches bigint[]) RETURNS bigint[]
+        LANGUAGE sql AS $$ SELECT '{}'::bigint[] FROM nextval('public.asked') $$"""
+    db.execute(asks)
+    api.push_some(50)
+    with Worker(db, *FAST, "--once", handlers=handlers) as worker:
+        assert worker.wait() == 0, worker.log()
+    assert not db.value("SELECT is_called FROM public.asked")
+    batch = Batch(api)
+    batch.push(20)
+    batch.seal()
+    with Worker(db, *FAST, "--once", handlers=handlers) as worker:
+        assert worker.wait() == 0, worker.log()
+    assert db.value("SELECT is_called FROM public.asked")
+    assert batch.counters() == (20, 20, 0, 0) and batch.state() == "sealed", "turned green"
+    db.execute((REPO / "sql/functions/fold_ended.sql").read_text(encoding="utf-8"))
+    batches = [Batch(api, ["a", "b"]) for _ in range(3)]
+    for made in batches:
+        made.push(30, stage="a")
+        made.push(30, stage="b")
+        made.seal()
+    with Fleet(db, 2, *FAST, handlers=handlers) as fleet:
+        for made in batches:
+            wait_until(lambda: made.completions() == ["succeeded"], 20, fleet.logs)
+    assert [made.counters() for made in batches] == [(60, 60, 0, 0)] * 3
     assert not wrong_counters(api)

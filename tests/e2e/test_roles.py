@@ -56,6 +56,7 @@ FUNCTIONS = {
     "upkeep_look": {W},
     "fold": {W},
     "fold_batches": {W},
+    "fold_ended": {W},
     "fold_waiting": NOBODY,
     "recover": {W},
     "promote": {W},
