@@ -18,6 +18,7 @@
 
 #include "clock.h"
 #include "memory.h"
+#include "report.h"
 
 #define TURN_NS (NS_PER_S / 500) /* between two looks at the clock */
 
@@ -29,14 +30,6 @@ typedef struct logger
 	int64_t first_ns;
 	atomic_bool ended;
 } logger;
-
-static int
-report(const char *what, const pawl_error *error)
-{
-	fprintf(stderr, "logger: could not %s: %s %s\n", what, error->message,
-	        error->sqlstate);
-	return 1;
-}
 
 static void
 tell(pawl_level level, const char *message, void *closure)

@@ -24,6 +24,7 @@
 
 #include "clock.h"
 #include "memory.h"
+#include "report.h"
 
 #define EXECUTORS 2
 #define MAX_STAMPS 1000000
@@ -43,14 +44,6 @@ typedef struct noop_worker
 	atomic_llong handled;
 	atomic_llong sum;
 } noop_worker;
-
-static int
-report(const char *what, const pawl_error *error)
-{
-	fprintf(stderr, "noop: could not %s: %s %s\n", what, error->message,
-	        error->sqlstate);
-	return 1;
-}
 
 static void
 tell(pawl_level level, const char *message, void *closure)

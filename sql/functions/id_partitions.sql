@@ -1,8 +1,9 @@
 -- id_partitions: the partitions of job and outcome, by the ids that they hold
 --
 -- Returns: (part, low, high, age), oldest first; part is the end of the name that the
--- partitions of job and outcome have in common (outcome's is dropped last); age: 0 for the one that the next id falls
--- into, 1 for the one before it; partitions ahead are left out.  Internal.
+-- partitions of job and outcome have in common (outcome's is dropped last); age: 0 for the
+-- one that the next id falls into, 1 for the one before it; partitions ahead are left
+-- out.  Internal.
 -- Locks: none.
 CREATE OR REPLACE FUNCTION pawl.id_partitions()
 RETURNS TABLE (part text, low bigint, high bigint, age bigint)

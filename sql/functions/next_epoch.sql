@@ -1,4 +1,5 @@
--- next_epoch(held, low, completion): the row of a batch's next epoch, sealed, and its completion job
+-- next_epoch(held, low, completion): the row of a batch's next epoch, sealed, and its
+-- completion job
 --
 -- low: its jobs have greater ids; completion: the id of that job.  Internal.
 -- Locks: inserts into batch, job, scheduled.

@@ -7,8 +7,8 @@
 -- Returns: how many were moved; call again while it is n.
 -- Errors: 22023; 25001 outside READ COMMITTED.
 -- Locks: rows of worker in the order of ids, then of sleeper in the order of its key, then
--- of running in the order of job ids, all SKIP LOCKED: a worker whose claim is in flight, and a claim that is fenced, are looked
--- at again in the next round.
+-- of running in the order of job ids, all SKIP LOCKED: a worker whose claim is in flight,
+-- and a claim that is fenced, are looked at again in the next round.
 -- Index: none; worker, sleeper and running hold what is alive alone.
 CREATE OR REPLACE FUNCTION pawl.recover(n int DEFAULT 1000)
 RETURNS int

@@ -6,9 +6,11 @@
 -- that looks, so the look is repeated with a new one, with a short growing pause.
 -- Returns: the state that it was in: failed or cancelled.
 -- Errors: PW003 when its unique key has another live job; PW004 for a job in any other
--- state, or of a batch that is done or being cancelled; P0002 for an unknown id; 55P03 when somebody else has been retrying it for about
--- a second, or has kept its key undecided for 5 s; 25001 outside READ COMMITTED.
--- Locks: as retry_round: the job's batch, the unique key, then the row of outcome, SKIP LOCKED.
+-- state, or of a batch that is done or being cancelled; P0002 for an unknown id; 55P03
+-- when somebody else has been retrying it for about a second, or has kept its key
+-- undecided for 5 s; 25001 outside READ COMMITTED.
+-- Locks: as retry_round: the job's batch, the unique key, then the row of outcome, SKIP
+-- LOCKED.
 CREATE OR REPLACE FUNCTION pawl.retry(job bigint, run_at timestamptz DEFAULT NULL)
 RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER

@@ -2,12 +2,12 @@
 --
 -- Returns: (job, was, done) in the order of the input: the state that it was in and
 -- whether this call took it back to ready; not done with was failed or cancelled: its
--- unique key has another live job, or its batch is done or being cancelled; was is busy for one that somebody else is retrying,
--- or whose key an open transaction is taking just now, unknown for an id that was never
--- pushed.
+-- unique key has another live job, or its batch is done or being cancelled; was is busy
+-- for one that somebody else is retrying, or whose key an open transaction is taking just
+-- now, unknown for an id that was never pushed.
 -- Errors: 25001 outside READ COMMITTED.
--- Locks: as retry_round: batches, unique keys ascending, then rows of outcome in the order of job
--- ids, SKIP LOCKED.  It waits at most 50 ms for a key, and then gives all of them back:
+-- Locks: as retry_round: batches, unique keys ascending, then rows of outcome in the order
+-- of job ids, SKIP LOCKED.  It waits at most 50 ms for a key, and then gives all of them back:
 -- an operator gives way to a user's transaction.
 CREATE OR REPLACE FUNCTION pawl.retry_many(jobs bigint[])
 RETURNS TABLE (job bigint, was text, done boolean)

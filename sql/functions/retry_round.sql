@@ -6,10 +6,11 @@
 -- anew before, and given back if its job was not won after all; a job whose key has
 -- another live job, or whose batch is done or being cancelled, is left out.
 -- Returns: (job, was) of each job that was won; was is refused for one whose batch is done
--- or being cancelled; or one job that was "busy": another
--- transaction did not let go of its key or batch within patience, and nothing was done.  Internal.
--- Locks: as hold_batches; as retake_keys; rows of outcome in the order of job ids, SKIP LOCKED; inserts
--- into attempt, ready, scheduled and batch_delta; deletes what was inserted into unique_key.
+-- or being cancelled; or one job that was "busy": another transaction did not let go of
+-- its key or batch within patience, and nothing was done.  Internal.
+-- Locks: as hold_batches; as retake_keys; rows of outcome in the order of job ids, SKIP
+-- LOCKED; inserts into attempt, ready, scheduled and batch_delta; deletes what was
+-- inserted into unique_key.
 -- Index: primary keys, in the partitions between the smallest and the largest id alone.
 CREATE OR REPLACE FUNCTION pawl.retry_round(jobs bigint[], run_at timestamptz,
 	patience interval)

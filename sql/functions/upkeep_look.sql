@@ -4,14 +4,14 @@
 -- the lease of a duty is left, and what it names in todo is done by calls of its own, so
 -- that a duty that fails takes no other with it.  A table that somebody has locked is not
 -- waited for longer than 50 ms: its duty is told as one to do, and learns more.
--- Parameters: worker; duties: of recover, promote, fold, partitions, watch and retain; lease of
--- a duty, 1 ms to 1 day; since: a mark, nothing before it is looked for (NULL: everything
+-- Parameters: worker; duties: of recover, promote, fold, partitions, watch and retain;
+-- lease of a duty, 1 ms to 1 day; since: a mark, nothing before it is looked for (NULL: everything
 -- is looked at, orphans too): see first_due.
 -- Returns: one row.  todo: which of these duties the worker has, and has something to do
 -- for (partitions and retain are always told); suspects: as suspects_waiting for the
--- worker's queues and kinds.  Of promote, and NULL when it is another's: looked_at; due: the
--- earliest due time since the mark that is over; next_due: the first that comes within
--- the lease (NULL: none).
+-- worker's queues and kinds.  Of promote, and NULL when it is another's: looked_at; due:
+-- the earliest due time since the mark that is over; next_due: the first that comes
+-- within the lease (NULL: none).
 -- Errors: 22023.
 -- Locks: the duties' rows, by duty, SKIP LOCKED.
 -- Index: upkeep_pkey, worker_pkey; and as first_due, lost_waiting, fold_waiting and

@@ -116,7 +116,8 @@ for name in os.listdir("/proc/self/fd"):
 masks = [line for line in open("/proc/self/status") if line.startswith(("SigBlk", "SigIgn"))]
 place = pathlib.Path({str(tmp_path)!r})
 (place / ("fds-" + os.environ["PAWL_JOB"])).write_text(repr((sorted(fds), masks, os.getpgrp() == os.getpid())))
-while len(list(place.glob("fds-*"))) < 8:
+deadline = time.monotonic() + 60
+while len(list(place.glob("fds-*"))) < 8 and time.monotonic() < deadline:
     time.sleep(0.01)
 """, PYTHON)
     api.push_some(8, kind="work")
