@@ -157,6 +157,19 @@ typedef struct pawl_job_spec
 	 * may push when that is sealed.  ERR_STALE when its claim has ended.  NULL: none.
 	 */
 	const struct pawl_job *parent;
+
+	/*
+	 * Jobs of a group run one at a time, in the order in which they were pushed, over all
+	 * workers.  What comes before the first '/' is its tenant: tenants take turns.  A
+	 * unique key is then one of the group.  1 to 255 bytes; NULL: none.
+	 */
+	const char *group_key;
+
+	/*
+	 * The run that it belongs to: jobs of its group that belong to a smaller run and have
+	 * not begun are cancelled when one of a greater run waits.  0: none.
+	 */
+	int64_t run_key;
 } pawl_job_spec;
 
 #define PAWL_JOB_SPEC_INIT                                                             \
@@ -325,6 +338,9 @@ typedef struct pawl_job
 	int64_t timeout_ms; /* of this attempt, from the handler's start; 0: none */
 	int64_t batch;      /* that it belongs to; 0: none */
 	const char *stage;  /* that it counts in; NULL: none (a completion job) */
+
+	const char *group_key; /* NULL: none */
+	int64_t run_key;       /* of its group; 0: none */
 } pawl_job;
 
 /* What a handler decides. */
@@ -338,13 +354,32 @@ typedef enum pawl_verdict
 } pawl_verdict;
 
 /*
- * A handler.  Runs on one of the worker's executor threads; several at a time.  It
+ * A handler.  Runs on one of the worker's executor threads, for a job of a group on the
+ * thread of the group's runner; several at a time.  It
  * must return soon after pawl_context_interrupted answers anything but
  * PAWL_RUNNING_ON: a C function cannot be stopped from outside.  closure is what was
  * registered with it.
  */
 typedef pawl_verdict (*pawl_handler)(pawl_context *context, const pawl_job *job,
                                      void *closure);
+
+/*
+ * A handler of several jobs at once: n jobs of one group that come one after the other,
+ * ascending by id, at most as many as were asked for when it was registered.  It sets
+ * verdicts[i] for each, which are PAWL_FAIL before.  What has no group comes alone (n is
+ * 1), and so does what has crashed a worker.
+ *
+ * Who must keep the order stops at the first job that cannot be completed, and answers
+ * PAWL_RELEASE for those after it.
+ */
+typedef void (*pawl_many_handler)(pawl_context *context, const pawl_job *const *jobs,
+                                  size_t n, pawl_verdict *verdicts, void *closure);
+
+/*
+ * Of which of the jobs of a pawl_many_handler the next calls speak: result, count, error,
+ * delay, log, interrupted.  The first one's before.
+ */
+void pawl_context_select(pawl_context *context, size_t i);
 
 typedef enum pawl_interrupt
 {
@@ -355,6 +390,7 @@ typedef enum pawl_interrupt
 	PAWL_DRAINING    /* the worker must end now; the job is given back */
 } pawl_interrupt;
 
+/* For a pawl_many_handler: a cancel is told of the selected job alone, the rest of all. */
 pawl_interrupt pawl_context_interrupted(pawl_context *context);
 
 /* A descriptor that becomes readable when an interrupt (but a timeout) comes. */
@@ -379,6 +415,24 @@ pawl_context_error(pawl_context *context, const char *format, ...) PAWL_PRINTF(2
  * PAWL_SNOOZE: 60 s unless told). */
 void pawl_context_delay(pawl_context *context, int64_t delay_ms);
 
+/*
+ * The own connection of the job's group, a libpq connection inside an open transaction,
+ * which begins with the first call: what is written there takes effect exactly once, with
+ * the PAWL_COMPLETE that the handler answers, in one transaction with the job's end.  Any
+ * other verdict rolls it back, and for several jobs any other verdict of one of them: those
+ * that were to be completed are then given back.
+ *
+ * Its isolation level is READ COMMITTED; a statement of it may take as long as is left of
+ * the attempt's timeout, and so may the handler between two statements; a lock is waited
+ * for for 5 s.  Use it on the handler's thread, and do not close it.  A handler that ends
+ * the transaction itself, or leaves a statement failed or unfinished, has failed, whatever
+ * it answers.  What it sets for the session is forgotten.
+ *
+ * NULL for a job without a group, and when the connection is lost: answer PAWL_FAIL.
+ */
+struct pg_conn; /* libpq's PGconn */
+struct pg_conn *pawl_context_connection(pawl_context *context);
+
 typedef enum pawl_level
 {
 	PAWL_DEBUG,
@@ -402,6 +456,9 @@ typedef struct pawl_worker_options
 	const char *name;          /* for people; NULL: host name and pid */
 	const char *const *queues; /* NULL-terminated; NULL: default alone */
 	int executors;             /* jobs at a time; 0: processors */
+	int groups;                /* groups at a time, besides; 0: 16; negative: none */
+	int group_jobs;            /* given to others who wait after so many jobs (100) */
+	int64_t group_ms;          /* or after so long (60 s) */
 	int64_t lease_ms;          /* 30 s */
 	int64_t poll_ms;           /* 1 s */
 	int64_t drain_ms;          /* 30 s */
@@ -435,6 +492,11 @@ PAWL_CHECK pawl_status pawl_worker_new(const pawl_worker_options *options,
 PAWL_CHECK pawl_status pawl_worker_handle(pawl_worker *worker, const char *kind,
                                           pawl_handler handler, void *closure,
                                           pawl_error *error);
+
+/* The same for up to max jobs of a group at once, 1 to 1,000. */
+PAWL_CHECK pawl_status pawl_worker_handle_many(pawl_worker *worker, const char *kind,
+                                               size_t max, pawl_many_handler handler,
+                                               void *closure, pawl_error *error);
 
 /*
  * Run until pawl_worker_stop; returns OK after a drain.  Connection failures are

@@ -124,6 +124,7 @@ close_connection(db *conn)
 	PQfinish(conn->pg);
 	conn->pg = NULL;
 	conn->state = DB_CLOSED;
+	conn->loan = (db_loan){0};
 }
 
 void
@@ -242,9 +243,20 @@ connection_ready(db *conn, int64_t deadline_ms, pawl_error *error)
 }
 
 pawl_status
+connection_same(db *conn, pawl_error *error)
+{
+	assert(conn->state == DB_IDLE || conn->state == DB_CLOSED);
+	if (conn->state == DB_IDLE && still_there(conn))
+		return PAWL_OK;
+	close_connection(conn);
+	return error_set(error, PAWL_ERR_CONNECTION, "the connection was lost");
+}
+
+pawl_status
 db_open(db *conn, pawl_error *error)
 {
 	ASSERT_OWNER(conn);
+	assert(conn->state != DB_LENT);
 	if (conn->state == DB_BEGUN || conn->state == DB_OPEN)
 		return PAWL_OK;
 	return connection_ready(conn, CLOCK_NEVER, error);
@@ -262,6 +274,12 @@ int
 db_backend_pid(const db *conn)
 {
 	return conn->pg != NULL ? PQbackendPID(conn->pg) : 0;
+}
+
+int
+db_socket(const db *conn)
+{
+	return conn->pg != NULL ? PQsocket(conn->pg) : -1;
 }
 
 int

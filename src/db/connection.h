@@ -3,7 +3,8 @@
  *
  * States.  CLOSED: no PGconn.  IDLE: open, no transaction, nothing in flight.  BEGUN:
  * db_begin was called, nothing was sent yet.  OPEN: the server has a transaction of
- * ours.  A connection whose state is anything else is closed at once.
+ * ours.  LENT: the same, and somebody else uses the PGconn (db/lend.c).  A connection
+ * whose state is anything else is closed at once.
  */
 #ifndef PAWL_DB_CONNECTION_H
 #define PAWL_DB_CONNECTION_H
@@ -17,6 +18,7 @@
 #include "db/blocker.h"
 #include "db/db.h"
 #include "db/doubt.h"
+#include "db/lend.h"
 
 /* Channels of one connection: the doorbells of its queues, or the cancel bell. */
 #define CHANNELS_MAX LIMIT_QUEUES
@@ -26,7 +28,8 @@ typedef enum db_state
 	DB_CLOSED,
 	DB_IDLE,
 	DB_BEGUN,
-	DB_OPEN
+	DB_OPEN,
+	DB_LENT
 } db_state;
 
 struct db
@@ -38,8 +41,9 @@ struct db
 
 	PGconn *pg;
 	db_state state;
-	db_limits limits; /* of the transaction in BEGUN and OPEN */
+	db_limits limits; /* of the transaction in BEGUN, OPEN and LENT */
 	doubt_mark mark;  /* of that transaction; see db/doubt.h */
+	db_loan loan;     /* of that transaction; see db/lend.h */
 
 	blocker blocker; /* who blocked the last call; see db/blocker.h */
 
@@ -66,6 +70,9 @@ PAWL_CHECK pawl_status connection_open(db *conn, int64_t deadline_ms,
  */
 PAWL_CHECK pawl_status connection_ready(db *conn, int64_t deadline_ms,
                                         pawl_error *error);
+
+/* IDLE and not hung up; else it is closed, and the error says so. */
+PAWL_CHECK pawl_status connection_same(db *conn, pawl_error *error);
 
 /* Note notifications that libpq has read; keeps none. */
 void connection_drain(db *conn);

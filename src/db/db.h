@@ -39,6 +39,11 @@ typedef struct db_limits
 	int idle_timeout_ms;      /* idle in transaction */
 	bool session_path;        /* keep the session's search_path: a user's own tables */
 	bool at_once;             /* see db_run_once */
+	bool read_only;           /* nothing can be written, not even by mistake */
+
+	/* Not on another connection than the last transaction: one that was lost meanwhile
+	 * is ERR_CONNECTION, and stays closed. */
+	bool same_session;
 } db_limits;
 
 /* 5 s, 30 s, 10 s; what NULL means where limits are asked for */
@@ -59,6 +64,9 @@ void db_close(db *conn);
 bool db_is_open(const db *conn);
 int db_backend_pid(const db *conn);    /* 0 when closed */
 int db_server_version(const db *conn); /* 150018; 0 when closed */
+
+/* Its descriptor, for poll alone (POLLRDHUP: the server has hung up); -1 when closed. */
+int db_socket(const db *conn);
 
 /* The server's timeline, which changes with a failover, as its last transaction told
  * it; "" before the first. */
@@ -126,6 +134,29 @@ PAWL_CHECK pawl_status db_exec_script(db_txn *txn, const char *sql, pawl_error *
 PAWL_CHECK pawl_status db_commit(db_txn *txn, pawl_error *error);
 void db_rollback(db_txn *txn);
 #define auto_txn __attribute__((cleanup(db_rollback))) db_txn
+
+/*
+ * Lend the connection to somebody who speaks libpq: blocking, out of pipeline mode, inside
+ * the transaction, which has an id from now on.  No other use of it until db_take_back.
+ * A failure has rolled the transaction back.
+ */
+struct pg_conn;
+PAWL_CHECK pawl_status db_lend(db_txn *txn, struct pg_conn **ret_pg, pawl_error *error);
+
+/*
+ * OK: the transaction goes on, with these limits (NULL: the default ones).  That it is
+ * still the one that was lent is known with the next statement or COMMIT, which is
+ * ERR_REFUSED when it is not, and has rolled back.
+ *
+ * ERR_REFUSED		whoever had it has ended the transaction, or a statement of it has
+ *					failed, or was left unfinished; it is rolled back
+ * ERR_CONNECTION	the connection is lost
+ *
+ * What was set for the session is forgotten with the end of the transaction.  db_rollback
+ * takes back, too.
+ */
+PAWL_CHECK pawl_status db_take_back(db_txn *txn, const db_limits *limits,
+                                    pawl_error *error);
 
 /*
  * After a call that failed waiting for a lock (55P03): its error then names relation and

@@ -35,6 +35,7 @@ const db_limits DB_LIMITS_DEFAULT = {
 #define ANSWER_MARGIN_MS 4000
 
 #define BEGIN_SQL "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+#define BEGIN_READ_SQL "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
 #define LIMITS_SQL                                                                     \
 	"SELECT pg_catalog.set_config('lock_timeout', '%d', true), "                       \
 	"pg_catalog.set_config('statement_timeout', '%d', true), "                         \
@@ -72,7 +73,10 @@ txn_begin(db *conn, const db_limits *limits, int64_t deadline_ms, pawl_error *er
 	pawl_status status;
 
 	ASSERT_OWNER(conn);
-	status = connection_ready(conn, deadline_ms, error);
+	if (limits != NULL && limits->same_session)
+		status = connection_same(conn, error);
+	else
+		status = connection_ready(conn, deadline_ms, error);
 	if (status == PAWL_OK)
 		txn_start(conn, limits != NULL ? limits : &DB_LIMITS_DEFAULT);
 	return status;
@@ -86,17 +90,19 @@ txn_rollback(db *conn)
 	wire_step step = {.sql = "ROLLBACK"};
 
 	ASSERT_OWNER(conn);
+	if (conn->state == DB_LENT)
+		lend_regain(conn);
 	if (conn->state == DB_BEGUN)
 		conn->state = DB_IDLE;
-	if (conn->state != DB_OPEN)
-		return;
-	if (wire_exchange(conn, &step, 1, answer_deadline(conn), NULL) == PAWL_OK)
+	if (conn->state == DB_OPEN &&
+	    wire_exchange(conn, &step, 1, answer_deadline(conn), NULL) == PAWL_OK)
 	{
 		conn->state = DB_IDLE;
 		if (PQtransactionStatus(conn->pg) != PQTRANS_IDLE)
 			db_close(conn);
 	}
 	wire_clear(&step, 1);
+	lend_forget(conn);
 }
 
 /*
@@ -123,7 +129,8 @@ typedef struct exchange
 	wire_step steps[STEPS_MAX];
 	size_t count;
 	size_t main; /* index of the caller's statement; count: it has none */
-	size_t mark;
+	size_t mark; /* nothing is in doubt of what cannot write: then it has none */
+	size_t own;  /* how many come before COMMIT */
 	char limits[sizeof(LIMITS_SQL) + 3 * 12 + sizeof(SESSION_PATH)];
 } exchange;
 
@@ -134,24 +141,31 @@ add_step(exchange *e, const char *sql, const db_params *params)
 	e->steps[e->count++] = (wire_step){.sql = sql, .params = params};
 }
 
+static void
+add_limits(exchange *e, const db_limits *limits)
+{
+	snprintf(e->limits, sizeof(e->limits), LIMITS_SQL, limits->lock_timeout_ms,
+	         limits->statement_timeout_ms, limits->idle_timeout_ms,
+	         limits->session_path ? SESSION_PATH : OWN_PATH);
+	add_step(e, e->limits, NULL);
+	e->steps[e->count - 1].tells_pid = true;
+}
+
 /* What one round trip carries; sql may be NULL: only what belongs to it. */
 static void
 compose(exchange *e, const db *conn, const char *sql, const db_params *params)
 {
 	if (conn->state == DB_BEGUN)
-	{
-		snprintf(e->limits, sizeof(e->limits), LIMITS_SQL, conn->limits.lock_timeout_ms,
-		         conn->limits.statement_timeout_ms, conn->limits.idle_timeout_ms,
-		         conn->limits.session_path ? SESSION_PATH : OWN_PATH);
-		add_step(e, BEGIN_SQL, NULL);
-		add_step(e, e->limits, NULL);
-		e->steps[e->count - 1].tells_pid = true;
-	}
+		add_step(e, conn->limits.read_only ? BEGIN_READ_SQL : BEGIN_SQL, NULL);
+	if (conn->state == DB_BEGUN || conn->loan.relimit)
+		add_limits(e, &conn->limits);
 	e->main = e->count;
 	if (sql != NULL)
 		add_step(e, sql, params);
 	e->mark = e->count;
-	add_step(e, DOUBT_MARK_SQL, NULL);
+	if (!conn->limits.read_only)
+		add_step(e, DOUBT_MARK_SQL, NULL);
+	e->own = e->count;
 }
 
 /*
@@ -163,7 +177,7 @@ judge(db *conn, const exchange *e, int64_t elapsed_ms, pawl_error *error)
 {
 	bool timed_out = elapsed_ms >= conn->limits.statement_timeout_ms;
 
-	for (size_t i = 0; i <= e->mark; i++)
+	for (size_t i = 0; i < e->own; i++)
 	{
 		const PGresult *result = e->steps[i].result;
 		const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
@@ -200,6 +214,7 @@ judge_commit(db *conn, const PGresult *result, int64_t elapsed_ms, pawl_error *e
 		                   "the transaction had failed and was rolled back");
 	if (status == PAWL_ERR_CONNECTION || PQtransactionStatus(conn->pg) != PQTRANS_IDLE)
 		db_close(conn);
+	lend_forget(conn);
 	return status;
 }
 
@@ -224,13 +239,13 @@ round_trip(db *conn, const char *sql, const db_params *params, bool last,
 		conn->state = DB_OPEN;
 		status = judge(conn, &e, clock_ms() - started, error);
 	}
-	if (status == PAWL_OK)
+	if (status == PAWL_OK && e.mark < e.own)
 	{
 		doubt_note(&conn->mark, (const db_result *) e.steps[e.mark].result);
-		if (last)
-			status = judge_commit(conn, e.steps[e.mark + 1].result,
-			                      clock_ms() - started, error);
+		status = lend_check(conn, error);
 	}
+	if (status == PAWL_OK && last)
+		status = judge_commit(conn, e.steps[e.own].result, clock_ms() - started, error);
 	if (status == PAWL_OK && ret_result != NULL)
 	{
 		*ret_result = e.steps[e.main].result;
@@ -319,7 +334,7 @@ txn_commit(db *conn, int64_t deadline_ms, pawl_error *error)
 		conn->state = DB_IDLE;
 		return PAWL_OK;
 	}
-	if (!conn->mark.current)
+	if (!conn->mark.current && !conn->limits.read_only)
 		status = round_trip(conn, NULL, NULL, false, NULL, error);
 	if (status != PAWL_OK)
 		return status;
@@ -331,7 +346,7 @@ txn_commit(db *conn, int64_t deadline_ms, pawl_error *error)
 	if (status == PAWL_OK)
 		status = judge_commit(conn, step.result, clock_ms() - started, error);
 	wire_clear(&step, 1);
-	if (status == PAWL_ERR_CONNECTION)
+	if (status == PAWL_ERR_CONNECTION && !conn->limits.read_only)
 	{
 		doubt_mark mark = conn->mark; /* asking begins transactions of its own */
 

@@ -85,6 +85,12 @@ next_result(db *conn, int64_t deadline_ms, PGresult **ret_result)
 	return WIRE_OK;
 }
 
+bool
+wire_next(db *conn, int64_t deadline_ms, PGresult **ret_result)
+{
+	return next_result(conn, deadline_ms, ret_result) == WIRE_OK;
+}
+
 /*
  * Read results up to the NULL that ends a statement's; the first is kept.  A connection
  * that has broken ends the list early: what came before it is kept too.

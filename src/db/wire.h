@@ -36,6 +36,10 @@ PAWL_CHECK pawl_status wire_exchange(db *conn, wire_step *steps, size_t n,
 PAWL_CHECK pawl_status wire_script(db *conn, const char *sql, int64_t deadline_ms,
                                    PGresult **ret_failed, pawl_error *error);
 
+/* For db/lend.c, out of pipeline mode: the next result, NULL at the end; false: lost, or
+ * silent. */
+bool wire_next(db *conn, int64_t deadline_ms, PGresult **ret_result);
+
 void wire_clear(wire_step *steps, size_t n);
 
 /* It answered with rows or with nothing to answer. */

@@ -11,6 +11,8 @@ call_run(const queue_call *call, const char *sql, const db_params *params,
 {
 	if (params == NULL)
 		return error_memory(error);
+	if (call->txn != NULL)
+		return db_exec(call->txn, sql, params, ret_result, error);
 	if (call->deadline_ms == CALL_ONCE)
 		return db_run_once(call->db, &call->limits, sql, params, ret_result, error);
 	return db_run(call->db, &call->limits, call->deadline_ms, sql, params, ret_result,

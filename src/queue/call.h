@@ -22,6 +22,10 @@ typedef struct queue_call
 	db *db;
 	db_limits limits;
 	int64_t deadline_ms;
+
+	/* An open transaction to run in, instead of one of its own; then limits and deadline
+	 * do not matter, and a failure has rolled it back.  NULL: none. */
+	db_txn *txn;
 } queue_call;
 
 /* Run one statement within the call's bounds; params NULL is a failure of memory. */

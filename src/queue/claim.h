@@ -46,6 +46,10 @@ typedef struct claim_job
 	const char *snapshot; /* of the last row; else NULL */
 	int64_t batch;        /* 0: none */
 	const char *stage;    /* may be NULL */
+
+	/* Of a group (queue/group.h). */
+	const char *group_key; /* NULL: none */
+	int64_t run_key;       /* 0: none */
 } claim_job;
 
 PAWL_CHECK pawl_status claim_jobs(const queue_call *call, const claim_args *args,

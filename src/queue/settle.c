@@ -73,6 +73,8 @@ read_answer(const char *text, settle_answer *ret_answer, pawl_error *error)
 		*ret_answer = SETTLE_BUSY;
 	else if (strcmp(text, "stale") == 0)
 		*ret_answer = SETTLE_STALE;
+	else if (strcmp(text, "refused") == 0)
+		*ret_answer = SETTLE_REFUSED;
 	else
 		return error_set(error, PAWL_ERR_DATABASE, "unexpected answer \"%.40s\"", text);
 	return PAWL_OK;
@@ -100,6 +102,19 @@ run_rows(const queue_call *call, const char *sql, const db_params *params,
 	return status;
 }
 
+static pawl_status
+complete_many(const queue_call *call, const char *sql, settle_row *rows, size_t n,
+              pawl_error *error)
+{
+	auto_params *params = db_params_new();
+
+	assert(n >= 1 && n <= LIMIT_SETTLE);
+	param_pairs(params, rows, n);
+	param_texts(params, rows, n, offsetof(settle_row, result));
+	param_texts(params, rows, n, offsetof(settle_row, counts));
+	return run_rows(call, sql, params, rows, n, error);
+}
+
 pawl_status
 settle_complete_many(const queue_call *call, settle_row *rows, size_t n,
                      pawl_error *error)
@@ -108,13 +123,23 @@ settle_complete_many(const queue_call *call, settle_row *rows, size_t n,
 		"SELECT job, answer"
 		" FROM pawl.complete_many($1::bigint[], $2::bigint[], $3::jsonb[],"
 		" $4::jsonb[])";
-	auto_params *params = db_params_new();
 
-	assert(n >= 1 && n <= LIMIT_SETTLE);
-	param_pairs(params, rows, n);
-	param_texts(params, rows, n, offsetof(settle_row, result));
-	param_texts(params, rows, n, offsetof(settle_row, counts));
-	return run_rows(call, sql, params, rows, n, error);
+	return complete_many(call, sql, rows, n, error);
+}
+
+pawl_status
+settle_complete_strict(const queue_call *call, settle_row *rows, size_t n,
+                       pawl_error *error)
+{
+	static const char sql[] =
+		"SELECT a.job, CASE WHEN octet_length(r.result::text) > 1048576"
+		" THEN 'refused' ELSE a.answer END"
+		" FROM pawl.complete_many($1::bigint[], $2::bigint[], $3::jsonb[],"
+		" $4::jsonb[]) WITH ORDINALITY AS a(job, answer, o)"
+		" LEFT JOIN unnest($3::jsonb[]) WITH ORDINALITY AS r(result, o) USING (o)"
+		" ORDER BY o";
+
+	return complete_many(call, sql, rows, n, error);
 }
 
 pawl_status

@@ -14,8 +14,9 @@
 typedef enum settle_answer
 {
 	SETTLE_WON,
-	SETTLE_BUSY, /* fenced by an open transaction: try later */
-	SETTLE_STALE /* the claim has ended; nothing was changed */
+	SETTLE_BUSY,   /* fenced by an open transaction: try later */
+	SETTLE_STALE,  /* the claim has ended; nothing was changed */
+	SETTLE_REFUSED /* see settle_complete_strict */
 } settle_answer;
 
 typedef struct settle_row
@@ -40,6 +41,14 @@ typedef pawl_status (*settle_verb)(const queue_call *call, settle_row *rows, siz
 
 PAWL_CHECK pawl_status settle_complete_many(const queue_call *call, settle_row *rows,
                                             size_t n, pawl_error *error);
+
+/*
+ * For a transaction that is committed only when every row is won: a result that is too
+ * large for the server, which the others store as a failure of its attempt, is
+ * SETTLE_REFUSED.  After any other answer than SETTLE_WON the caller rolls back.
+ */
+PAWL_CHECK pawl_status settle_complete_strict(const queue_call *call, settle_row *rows,
+                                              size_t n, pawl_error *error);
 PAWL_CHECK pawl_status settle_fail_many(const queue_call *call, settle_row *rows,
                                         size_t n, pawl_error *error);
 PAWL_CHECK pawl_status settle_snooze_many(const queue_call *call, settle_row *rows,

@@ -7,20 +7,6 @@
  */
 #include "worker/executor.h"
 
-#include <assert.h>
-
-static void
-run_handler(pawl_context *context, work *w)
-{
-	const worker_handler *handler = w->handler;
-	pawl_verdict verdict;
-
-	assert(handler != NULL);
-	context_begin(context, w);
-	verdict = handler->call(context, &w->job, handler->closure);
-	context_conclude(context, verdict);
-}
-
 void *
 executor_main(void *arg)
 {
@@ -30,6 +16,6 @@ executor_main(void *arg)
 	work *w = NULL;
 
 	while ((w = board_take(b, context->interrupt_fd, w)) != NULL)
-		run_handler(context, w);
+		context_run(context, &w, 1);
 	return NULL;
 }

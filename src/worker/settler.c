@@ -128,26 +128,6 @@ next_due(const settler *self)
 /* ------------------------------------------------------------ answers ------------ */
 
 static void
-count_won(worker_counts *counts, work_verb verb)
-{
-	switch (verb)
-	{
-		case WORK_COMPLETE:
-			counts->succeeded++;
-			break;
-		case WORK_FAIL:
-			counts->failed++;
-			break;
-		case WORK_SNOOZE:
-			counts->snoozed++;
-			break;
-		case WORK_RELEASE:
-			counts->released++;
-			break;
-	}
-}
-
-static void
 tell_stale(settler *self)
 {
 	if (self->stale == 0 || clock_ms() < self->stale_told_ms + STALE_TELL_MS)
@@ -178,7 +158,7 @@ take_answers(settler *self, work_list *batch)
 			continue;
 		}
 		if (answer == SETTLE_WON || w->unknown)
-			count_won(&self->worker->counts, w->verb);
+			worker_count(self->worker, w->verb);
 		else if (w->verb != WORK_RELEASE)
 		{
 			self->worker->counts.stale++;

@@ -35,6 +35,8 @@ work_new(const claim_job *claimed, unsigned epoch)
 		size += strlen(claimed->meta) + 1;
 	if (claimed->stage != NULL)
 		size += strlen(claimed->stage) + 1;
+	if (claimed->group_key != NULL)
+		size += strlen(claimed->group_key) + 1;
 	w = calloc(1, sizeof(*w) + size);
 	if (w == NULL)
 		return NULL;
@@ -50,6 +52,9 @@ work_new(const claim_job *claimed, unsigned epoch)
 		.timeout_ms = claimed->timeout_ms,
 		.batch = claimed->batch,
 		.stage = claimed->stage != NULL ? put_text(&end, claimed->stage) : NULL,
+		.group_key =
+			claimed->group_key != NULL ? put_text(&end, claimed->group_key) : NULL,
+		.run_key = claimed->run_key,
 	};
 	assert(end == w->texts + size);
 	w->suspect = claimed->crashes > 0;
@@ -67,6 +72,7 @@ work_free(work *w)
 {
 	if (w == NULL)
 		return;
+	counters_free(&w->counters);
 	free(w->result);
 	free(w->counts);
 	free(w->error);

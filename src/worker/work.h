@@ -19,6 +19,7 @@
 
 #include "queue/claim.h"
 #include "queue/settle.h"
+#include "worker/counters.h"
 
 typedef enum work_state
 {
@@ -55,6 +56,8 @@ typedef struct work
 	bool dropped;         /* its claim has ended: it is not settled */
 
 	int64_t deadline_ms; /* of the attempt, set by the executor; CLOCK_NEVER */
+
+	counters counters; /* of the attempt */
 
 	/* the result */
 	work_verb verb;

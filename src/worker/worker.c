@@ -30,6 +30,9 @@
 #define POLL_MS 1000
 #define DRAIN_MS 30000
 #define WAIT_CANCEL_MS 30000
+#define GROUPS 16
+#define GROUP_JOBS 100
+#define GROUP_MS 60000
 
 /* ------------------------------------------------------------ options ------------ */
 
@@ -106,6 +109,21 @@ choose_executors(pawl_worker *w, int wanted, pawl_error *error)
 }
 
 static pawl_status
+choose_groups(pawl_worker *w, const pawl_worker_options *o, pawl_error *error)
+{
+	if (o->groups > LIMIT_GROUPS)
+		return error_set(error, PAWL_ERR_ARGUMENT,
+		                 "%d groups exceed the limit of %d groups", o->groups,
+		                 LIMIT_GROUPS);
+	if (o->group_jobs < 0)
+		return error_set(error, PAWL_ERR_ARGUMENT, "group_jobs is negative");
+	if (o->groups >= 0)
+		w->groups = o->groups == 0 ? GROUPS : (size_t) o->groups;
+	w->group_jobs = o->group_jobs == 0 ? GROUP_JOBS : (size_t) o->group_jobs;
+	return choose_duration("group_ms", o->group_ms, GROUP_MS, 1, &w->group_ms, error);
+}
+
+static pawl_status
 take_options(pawl_worker *w, const pawl_worker_options *o, pawl_error *error)
 {
 	pawl_status status;
@@ -119,6 +137,8 @@ take_options(pawl_worker *w, const pawl_worker_options *o, pawl_error *error)
 	status = copy_queues(w, o->queues, error);
 	if (status == PAWL_OK)
 		status = choose_executors(w, o->executors, error);
+	if (status == PAWL_OK)
+		status = choose_groups(w, o, error);
 	if (status == PAWL_OK)
 		status = choose_duration("lease", o->lease_ms, LEASE_MS, LEASE_MIN_MS,
 		                         &w->lease_ms, error);
@@ -179,6 +199,7 @@ pawl_worker_free(pawl_worker *worker)
 	free(worker->queues);
 	free(worker->handlers);
 	free(worker->kinds);
+	free(worker->sizes);
 	free(worker->name);
 	free(worker->conninfo);
 	free(worker);
@@ -204,13 +225,14 @@ worker_find_handler(const pawl_worker *worker, const char *kind)
 	               compare_handlers);
 }
 
-/* Room for one more, in both arrays. */
+/* Room for one more, in the three arrays. */
 static pawl_status
 grow(pawl_worker *w, pawl_error *error)
 {
 	size_t n = w->n_handlers + 1;
 	worker_handler *handlers = realloc(w->handlers, n * sizeof(*handlers));
 	const char **kinds;
+	int64_t *sizes;
 
 	if (handlers == NULL)
 		return error_memory(error);
@@ -219,14 +241,18 @@ grow(pawl_worker *w, pawl_error *error)
 	if (kinds == NULL)
 		return error_memory(error);
 	w->kinds = kinds;
+	sizes = realloc(w->sizes, n * sizeof(*sizes));
+	if (sizes == NULL)
+		return error_memory(error);
+	w->sizes = sizes;
 	return PAWL_OK;
 }
 
-pawl_status
-pawl_worker_handle(pawl_worker *worker, const char *kind, pawl_handler handler,
-                   void *closure, pawl_error *error)
+/* entry has all but its kind. */
+static pawl_status
+add_handler(pawl_worker *worker, const char *kind, worker_handler entry,
+            pawl_error *error)
 {
-	worker_handler entry = {.call = handler, .closure = closure};
 	pawl_status status;
 
 	assert(!worker->running);
@@ -235,7 +261,7 @@ pawl_worker_handle(pawl_worker *worker, const char *kind, pawl_handler handler,
 		                 LIMIT_NAME);
 	if (text_valid_utf8(kind, strlen(kind)) != strlen(kind))
 		return error_set(error, PAWL_ERR_ARGUMENT, "kind is not UTF-8");
-	if (handler == NULL)
+	if (entry.call == NULL && entry.call_many == NULL)
 		return error_set(error, PAWL_ERR_ARGUMENT, "handler of \"%s\" is missing",
 		                 kind);
 	if (worker_find_handler(worker, kind) != NULL)
@@ -253,11 +279,51 @@ pawl_worker_handle(pawl_worker *worker, const char *kind, pawl_handler handler,
 	worker->handlers[worker->n_handlers++] = entry;
 	qsort(worker->handlers, worker->n_handlers, sizeof(entry), compare_handlers);
 	for (size_t i = 0; i < worker->n_handlers; i++)
+	{
 		worker->kinds[i] = worker->handlers[i].kind;
+		worker->sizes[i] = (int64_t) worker->handlers[i].max;
+	}
 	return PAWL_OK;
 }
 
+pawl_status
+pawl_worker_handle(pawl_worker *worker, const char *kind, pawl_handler handler,
+                   void *closure, pawl_error *error)
+{
+	worker_handler entry = {.call = handler, .max = 1, .closure = closure};
+
+	return add_handler(worker, kind, entry, error);
+}
+
+pawl_status
+pawl_worker_handle_many(pawl_worker *worker, const char *kind, size_t max,
+                        pawl_many_handler handler, void *closure, pawl_error *error)
+{
+	worker_handler entry = {.call_many = handler, .max = max, .closure = closure};
+
+	if (max < 1 || max > LIMIT_MANY)
+		return error_set(error, PAWL_ERR_ARGUMENT,
+		                 "%zu jobs at once are not within 1 and %d", max, LIMIT_MANY);
+	return add_handler(worker, kind, entry, error);
+}
+
 /* ------------------------------------------------------------ for the threads ---- */
+
+void
+worker_count(pawl_worker *worker, work_verb verb)
+{
+	worker_counts *c = &worker->counts;
+	_Atomic int64_t *const of_verb[] = {
+		[WORK_COMPLETE] = &c->succeeded,
+		[WORK_FAIL] = &c->failed,
+		[WORK_SNOOZE] = &c->snoozed,
+		[WORK_RELEASE] = &c->released,
+	};
+
+	static_assert(sizeof(of_verb) / sizeof(of_verb[0]) == WORK_VERBS,
+	              "a verb is missing");
+	(*of_verb[verb])++;
+}
 
 void
 worker_notice(pawl_worker *worker, pawl_level level, const char *format, ...)

@@ -17,7 +17,9 @@
 typedef struct worker_handler
 {
 	char *kind;
-	pawl_handler call;
+	pawl_handler call; /* NULL: call_many */
+	pawl_many_handler call_many;
+	size_t max; /* jobs of a group at once */
 	void *closure;
 } worker_handler;
 
@@ -48,6 +50,10 @@ struct pawl_worker
 	const char **kinds;       /* of them, for the claims */
 	size_t n_handlers;
 	size_t executors;
+	size_t groups;     /* at a time; 0: none */
+	int64_t *sizes;    /* of the handlers, as kinds */
+	size_t group_jobs; /* given back after so many, when others wait */
+	int64_t group_ms;  /* or after so long */
 	int64_t lease_ms;
 	int64_t poll_ms;
 	int64_t drain_ms;
@@ -72,6 +78,9 @@ void *log_writer_main(void *arg);
 
 /* NULL when there is none. */
 const worker_handler *worker_find_handler(const pawl_worker *worker, const char *kind);
+
+/* A job of the worker's was settled by this verb; any thread. */
+void worker_count(pawl_worker *worker, work_verb verb);
 
 /* Tell the program; any thread. */
 void worker_notice(pawl_worker *worker, pawl_level level, const char *format, ...)
