@@ -7,14 +7,15 @@
 #define PAWL_BASE_LIMITS_H
 
 #define LIMIT_NAME 255            /* kind, queue, key: fits an index entry and a page */
+#define KEY_SEPARATOR '\x1f'      /* in no key: between those of a group and a job */
 #define LIMIT_JSON (1024 * 1024)  /* args, result: a job is no file store */
 #define LIMIT_STAGES 64           /* of a batch: each is read with it */
 #define LIMIT_COUNTS 64           /* names that a job counts: they stay in the batch */
 #define LIMIT_LOG_LINE (8 * 1024) /* a log line: a page of PostgreSQL */
 #define LIMIT_ERROR_TEXT (64 * 1024) /* an error text: a stack trace fits */
 #define LIMIT_EXECUTORS 1024         /* threads of one worker */
-#define LIMIT_GROUPS 256   /* runners of one worker: each has a connection */
-#define LIMIT_MANY 1000    /* jobs that a handler takes at once: one settle */
+#define LIMIT_GROUPS 256             /* runners of one worker: each has a connection */
+#define LIMIT_MANY 1000              /* jobs that a handler takes at once: one settle */
 #define LIMIT_QUEUES 64   /* queues of one worker: each is walked by a claim */
 #define LIMIT_KINDS 256   /* handlers of one worker */
 #define LIMIT_CLAIM 1000  /* jobs of one claim: the batch that measured best */

@@ -171,6 +171,7 @@ handler_clear(handler_config *handler)
 	handler->exec = NULL;
 	handler->object = NULL;
 	handler->shell = false;
+	handler->jobs = 0;
 	handler->line = 0;
 }
 
@@ -226,6 +227,9 @@ config_check_times(const worker_config *config, pawl_error *error)
 	    (config->poll_ms < CONFIG_POLL_MIN_MS || config->poll_ms > CONFIG_LEASE_MAX_MS))
 		return error_set(error, PAWL_ERR_ARGUMENT,
 		                 "the poll interval must be between 10ms and 24h");
+	if (config->group_ms > CONFIG_LEASE_MAX_MS)
+		return error_set(error, PAWL_ERR_ARGUMENT,
+		                 "the time of a group must be at most 24h");
 	if (config->drain_ms < 0 || config->drain_ms > CONFIG_LEASE_MAX_MS)
 		return error_set(error, PAWL_ERR_ARGUMENT,
 		                 "the time to drain must be at most 24h");

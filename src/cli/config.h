@@ -4,8 +4,9 @@
  * The file holds handlers and this worker's own settings, nothing else; settings of
  * queues live in the database.
  *
- *	[worker]            queues executors lease poll drain wait_cancel pass_env
- *	[handler KIND]      exec (with shell) or object
+ *	[worker]            queues executors groups group_jobs group_time lease poll drain
+ *						wait_cancel pass_env
+ *	[handler KIND]      exec (with shell, jobs) or object
  *
  * Ownership: a config owns every string in it.  Errors are ERR_ARGUMENT and name the
  * file and the line.
@@ -39,6 +40,7 @@ typedef struct handler_config
 	char *exec;   /* a command, or NULL */
 	char *object; /* the path of a shared object, or NULL */
 	bool shell;   /* run exec by /bin/sh */
+	int jobs;     /* of a group that exec gets at once; 0: one, in the form of one */
 	int line;     /* of its section; 0: from a flag */
 } handler_config;
 
@@ -48,7 +50,10 @@ typedef struct worker_config
 	name_list queues;   /* empty: default alone */
 	name_list pass_env; /* environment variables that handlers get besides */
 	int executors;      /* 0: one a processor */
-	int64_t lease_ms;   /* 0: the default, as in the next ones */
+	int groups;         /* at a time; 0: the default, -1: none */
+	int group_jobs;     /* 0: the default, as in the next one */
+	int64_t group_ms;
+	int64_t lease_ms; /* 0: the default, as in the next ones */
 	int64_t poll_ms;
 	int64_t drain_ms;
 	int64_t wait_cancel_ms; /* -1: silent waits are only reported */

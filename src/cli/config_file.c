@@ -11,6 +11,7 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,17 +73,43 @@ set_queues(reading *r, const char *value, pawl_error *error)
 }
 
 static pawl_status
-set_executors(reading *r, const char *value, pawl_error *error)
+set_whole(const char *key, const char *value, int min, int max, int *target,
+          pawl_error *error)
 {
 	char *end;
 	long number = strtol(value, &end, 10);
 
-	if (end == value || *end != '\0' || number < 1 || number > LIMIT_EXECUTORS)
+	if (end == value || *end != '\0' || number < min || number > max)
 		return error_set(error, PAWL_ERR_ARGUMENT,
-		                 "\"executors\" needs a whole number from 1 to %d, not \"%s\"",
-		                 LIMIT_EXECUTORS, value);
-	r->config->executors = (int) number;
+		                 "\"%s\" needs a whole number from %d to %d, not \"%s\"", key,
+		                 min, max, value);
+	*target = (int) number;
 	return PAWL_OK;
+}
+
+static pawl_status
+set_executors(reading *r, const char *value, pawl_error *error)
+{
+	return set_whole("executors", value, 1, LIMIT_EXECUTORS, &r->config->executors,
+	                 error);
+}
+
+static pawl_status
+set_groups(reading *r, const char *value, pawl_error *error)
+{
+	pawl_status status =
+		set_whole("groups", value, 0, LIMIT_GROUPS, &r->config->groups, error);
+
+	/* 0: none; it would mean the default */
+	if (status == PAWL_OK && r->config->groups == 0)
+		r->config->groups = -1;
+	return status;
+}
+
+static pawl_status
+set_group_jobs(reading *r, const char *value, pawl_error *error)
+{
+	return set_whole("group_jobs", value, 1, INT_MAX, &r->config->group_jobs, error);
 }
 
 static pawl_status
@@ -93,6 +120,17 @@ set_duration(const char *key, const char *value, int64_t *target, pawl_error *er
 	return error_set(error, PAWL_ERR_ARGUMENT,
 	                 "\"%s\" needs a duration such as 30s or 5min, not \"%s\"", key,
 	                 value);
+}
+
+static pawl_status
+set_group_time(reading *r, const char *value, pawl_error *error)
+{
+	pawl_status status = set_duration("group_time", value, &r->config->group_ms, error);
+
+	/* 0 would mean the default */
+	if (status == PAWL_OK && r->config->group_ms == 0)
+		r->config->group_ms = 1;
+	return status;
 }
 
 static pawl_status
@@ -174,18 +212,29 @@ set_shell(reading *r, const char *value, pawl_error *error)
 	return PAWL_OK;
 }
 
+static pawl_status
+set_jobs(reading *r, const char *value, pawl_error *error)
+{
+	return set_whole("jobs", value, 1, LIMIT_MANY, &r->handler->jobs, error);
+}
+
 static const config_key WORKER_KEYS[] = {
-	{"queues", set_queues},     {"executors", set_executors},
-	{"lease", set_lease},       {"poll", set_poll},
-	{"drain", set_drain},       {"wait_cancel", set_wait_cancel},
-	{"pass_env", set_pass_env}, {NULL, NULL},
+	{"queues", set_queues},
+	{"executors", set_executors},
+	{"groups", set_groups},
+	{"group_jobs", set_group_jobs},
+	{"group_time", set_group_time},
+	{"lease", set_lease},
+	{"poll", set_poll},
+	{"drain", set_drain},
+	{"wait_cancel", set_wait_cancel},
+	{"pass_env", set_pass_env},
+	{NULL, NULL},
 };
 
 static const config_key HANDLER_KEYS[] = {
-	{"exec", set_exec},
-	{"object", set_object},
-	{"shell", set_shell},
-	{NULL, NULL},
+	{"exec", set_exec}, {"object", set_object}, {"shell", set_shell},
+	{"jobs", set_jobs}, {NULL, NULL},
 };
 
 static pawl_status
@@ -317,6 +366,8 @@ check_handlers(const worker_config *config, const char *path, pawl_error *error)
 			wrong = "has both \"exec\" and \"object\"";
 		else if (handler->shell && handler->exec == NULL)
 			wrong = "has \"shell\" but no \"exec\"";
+		else if (handler->jobs != 0 && handler->exec == NULL)
+			wrong = "has \"jobs\" but no \"exec\": an object says it itself";
 		if (wrong != NULL)
 			return error_set(error, PAWL_ERR_ARGUMENT,
 			                 "file \"%s\", line %d: handler \"%s\" %s", path,

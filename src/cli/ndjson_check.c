@@ -42,6 +42,18 @@ check_name(const char *name, const json_t *value, pawl_error *error)
 }
 
 static pawl_status
+check_key(const char *name, const json_t *value, pawl_error *error)
+{
+	pawl_status status = check_name(name, value, error);
+
+	if (status == PAWL_OK &&
+	    memchr(json_string_value(value), KEY_SEPARATOR, json_string_length(value)))
+		return error_set(error, PAWL_ERR_ARGUMENT,
+		                 "\"%s\" contains the character U+001F", name);
+	return status;
+}
+
+static pawl_status
 check_whole(const char *name, const json_t *value, json_int_t min, json_int_t max,
             pawl_error *error)
 {
@@ -106,6 +118,12 @@ check_id(const char *name, const json_t *value, pawl_error *error)
 	return check_whole(name, value, 1, INT64_MAX, error);
 }
 
+static pawl_status
+check_run(const char *name, const json_t *value, pawl_error *error)
+{
+	return check_whole(name, value, INT64_MIN, INT64_MAX, error);
+}
+
 static const struct member
 {
 	const char *name;
@@ -113,13 +131,14 @@ static const struct member
 } MEMBERS[] = {
 	{"kind", check_name},          {"args", check_any},
 	{"queue", check_name},         {"priority", check_priority},
-	{"run_at", check_time},        {"unique_key", check_name},
+	{"run_at", check_time},        {"unique_key", check_key},
 	{"unique_until", check_until}, {"max_attempts", check_attempts},
 	{"timeout", check_duration},   {"meta", check_any},
 	{"batch", check_id},           {"stage", check_name},
+	{"group_key", check_key},      {"run_key", check_run},
 };
 #define N_MEMBERS (sizeof(MEMBERS) / sizeof(MEMBERS[0]))
-static_assert(N_MEMBERS == 12,
+static_assert(N_MEMBERS == 14,
               "a check for each parameter of pawl.push but the parent's");
 
 static pawl_status
@@ -134,8 +153,17 @@ check_member(const char *name, const json_t *value, pawl_error *error)
 	}
 	(void) error_set(error, PAWL_ERR_ARGUMENT, "unknown member \"%s\"", name);
 	error_hint(error, "Members are kind, args, queue, priority, run_at, unique_key, "
-	                  "unique_until, batch, stage, max_attempts, timeout and meta.");
+	                  "unique_until, group_key, run_key, batch, stage, max_attempts, "
+	                  "timeout and meta.");
 	return PAWL_ERR_ARGUMENT;
+}
+
+static bool
+has_no(json_t *object, const char *name)
+{
+	const json_t *value = json_object_get(object, name);
+
+	return value == NULL || json_is_null(value);
 }
 
 static pawl_status
@@ -153,9 +181,10 @@ check_object(json_t *object, pawl_error *error)
 		if (status != PAWL_OK)
 			return status;
 	}
-	value = json_object_get(object, "kind");
-	if (value == NULL || json_is_null(value))
+	if (has_no(object, "kind"))
 		return error_set(error, PAWL_ERR_ARGUMENT, "\"kind\" is missing");
+	if (!has_no(object, "run_key") && has_no(object, "group_key"))
+		return error_set(error, PAWL_ERR_ARGUMENT, "\"run_key\" needs a \"group_key\"");
 	return PAWL_OK;
 }
 

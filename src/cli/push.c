@@ -75,6 +75,18 @@ static const option_spec PUSH_OPTIONS[] = {
      .choices = UNTIL_NAMES,
      .help = "how long the job keeps the key: until it has ended, or until it is "
              "claimed (end)"},
+	{.name = "group",
+     .type = OPTION_TEXT,
+     .offset = offsetof(push_options, group),
+     .value = "KEY",
+     .help = "the group that it belongs to, whose jobs run one at a time and in order"},
+	{.name = "run",
+     .type = OPTION_ID,
+     .offset = offsetof(push_options, run),
+     .value = "N",
+     .help =
+         "the run of the group, from 1: jobs of smaller runs that have not begun are "
+         "cancelled"},
 	{.name = "max-attempts",
      .type = OPTION_INT,
      .offset = offsetof(push_options, max_attempts),
@@ -267,6 +279,8 @@ push_one_job(const command_call *call)
 		spec.unique_key = options->unique;
 		spec.unique_until = options->unique_until == PAWL_UNTIL_START ? PAWL_UNTIL_START
 		                                                              : PAWL_UNTIL_END;
+		spec.group_key = options->group;
+		spec.run_key = options->run;
 		spec.max_attempts = options->max_attempts;
 		spec.timeout_ms = options->timeout_ms;
 		spec.batch = options->batch;
@@ -300,6 +314,8 @@ misplaced_option(const push_options *options)
 		{"--in", options->in_ms != -1},
 		{"--unique", options->unique != NULL},
 		{"--unique-until", options->unique_until != -1},
+		{"--group", options->group != NULL},
+		{"--run", options->run != 0},
 		{"--max-attempts", options->max_attempts != 0},
 		{"--timeout", options->timeout_ms != -1},
 		{"--meta", options->meta != NULL},
@@ -335,6 +351,8 @@ run_push(const command_call *call)
 	if (options->unique_until != -1 && options->unique == NULL)
 		return talk_usage("push", "option \"--unique-until\" is of use with --unique "
 		                          "only");
+	if (options->run != 0 && options->group == NULL)
+		return talk_usage("push", "option \"--run\" is of use with --group only");
 	if (options->stage != NULL && options->batch == 0)
 		return talk_usage("push", "option \"--stage\" is of use with --batch only");
 	if (options->ndjson != NULL && call->n_args > 0)
@@ -362,13 +380,21 @@ const cli_command COMMAND_PUSH = {
 		"JSON\n"
 		"and CSV tell it by \"created\".  --wait then waits for that job.\n"
 		"\n"
+		"Jobs of one --group run one at a time, in the order in which they were "
+		"pushed,\n"
+		"over all workers.  What stands before the first slash of its key is its "
+		"tenant;\n"
+		"tenants take turns.  A unique key is then one of the group.\n"
+		"\n"
 		"With --ndjson push a job for each line of a file: JSON objects with the "
 		"members\n"
-		"kind, args, queue, priority, run_at, unique_key, unique_until, batch, stage,\n"
-		"max_attempts, timeout and meta; all but kind may be left out.  The file is\n"
-		"read in constant memory and pushed in transactions of up to 1000 lines; the\n"
-		"ids are shown in the order of the lines.  A bad line is told with its\n"
-		"number.  Lines before it are pushed.",
+		"kind, args, queue, priority, run_at, unique_key, unique_until, group_key,\n"
+		"run_key, batch, stage, max_attempts, timeout and meta; all but kind may be "
+		"left\n"
+		"out.  The file is read in constant memory and pushed in transactions of up "
+		"to\n"
+		"1000 lines; the ids are shown in the order of the lines.  A bad line is told\n"
+		"with its number.  Lines before it are pushed.",
 	.options = PUSH_OPTIONS,
 	.defaults = &PUSH_DEFAULTS,
 	.size = sizeof(push_options),

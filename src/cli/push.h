@@ -20,6 +20,8 @@ typedef struct push_options
 	int64_t in_ms;      /* -1: not given */
 	const char *unique; /* key; NULL: none */
 	int unique_until;   /* a pawl_unique_until; -1: not given */
+	const char *group;  /* key; NULL: none */
+	int64_t run;        /* 0: none */
 	int max_attempts;   /* 0: the default */
 	int64_t timeout_ms; /* -1: the default */
 	const char *meta;

@@ -66,6 +66,8 @@ build_words(const worker_flags *flags, const char *conninfo, bool quiet, words *
 		add_option(w, "--load", flags->objects.items[i]);
 	if (flags->executors != 0)
 		add_number(w, "--jobs", flags->executors, "");
+	if (flags->groups != -1)
+		add_number(w, "--groups", flags->groups, "");
 	if (flags->lease_ms != -1)
 		add_number(w, "--lease", flags->lease_ms, "ms");
 	if (flags->poll_ms != -1)

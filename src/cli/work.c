@@ -142,8 +142,10 @@ const cli_command COMMAND_WORK = {
 		"\n"
 		"A handler is a program: it gets the job's arguments as JSON on standard "
 		"input\n"
-		"and PAWL_JOB, PAWL_FENCE, PAWL_KIND, PAWL_QUEUE, PAWL_ATTEMPT, PAWL_DEADLINE\n"
-		"and the PG* variables of the database (without the password) in its\n"
+		"and PAWL_JOB, PAWL_FENCE, PAWL_KIND, PAWL_QUEUE, PAWL_ATTEMPT, "
+		"PAWL_DEADLINE,\n"
+		"PAWL_GROUP and the PG* variables of the database (without the password) in "
+		"its\n"
 		"environment.  Exit code 0 means success, 65 failed for good, 75 not now, any\n"
 		"other that it is tried again.  What it writes is the job's log; on descriptor "
 		"3\n"
@@ -152,13 +154,21 @@ const cli_command COMMAND_WORK = {
 		"The settings are an INI file; flags win over it:\n"
 		"\n"
 		"  [worker]              queues = default, mail    executors = 8\n"
+		"                        groups = 16  group_jobs = 100  group_time = 60s\n"
 		"                        lease = 30s  poll = 1s  drain = 30s\n"
 		"                        wait_cancel = 30s  pass_env = LANG, TZ\n"
 		"  [handler thumbnail]   exec = /srv/app/thumbnail --size 64\n"
 		"                        shell = yes   (to run it by /bin/sh)\n"
+		"                        jobs = 10     (up to 10 jobs of a group at once)\n"
 		"  [handler resize]      object = /srv/app/resize.so\n"
 		"\n"
-		"with one key a line.  A semicolon after a blank begins a comment.",
+		"with one key a line.  A semicolon after a blank begins a comment.\n"
+		"\n"
+		"Jobs of groups run beside the executors, one at a time in each group and in "
+		"the\n"
+		"order in which they were pushed.  A group is given to others who wait for a "
+		"turn\n"
+		"after group_jobs jobs or group_time.",
 	.options = WORK_OPTIONS,
 	.defaults = &WORK_DEFAULTS,
 	.size = sizeof(work_options),

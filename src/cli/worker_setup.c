@@ -14,8 +14,9 @@
 #include "db/conninfo.h"
 #include "worker/worker.h"
 
-/* Descriptors: of an executor while it starts a program, and of all the rest. */
+/* Descriptors: of whoever starts a program meanwhile, and of all the rest. */
 #define EXECUTOR_FDS 12
+#define RUNNER_FDS 16 /* of groups: it has a connection, too */
 #define OTHER_FDS 64
 
 /* ------------------------------------------------------------ settings ----------- */
@@ -41,6 +42,8 @@ apply_flags(const worker_flags *flags, worker_config *config, pawl_error *error)
 		status = config_set_queues(config, flags->queues, "option \"--queues\"", error);
 	if (flags->executors != 0)
 		config->executors = flags->executors;
+	if (flags->groups != -1)
+		config->groups = flags->groups == 0 ? -1 : flags->groups;
 	if (flags->lease_ms != -1)
 		config->lease_ms = flags->lease_ms;
 	if (flags->poll_ms != -1)
@@ -86,6 +89,7 @@ prepare_exec(const worker_config *config, const handler_config *handler, guard *
 	exec_options options = {
 		.command = handler->exec,
 		.shell = handler->shell,
+		.jobs = (size_t) handler->jobs,
 		.pass_env = (const char *const *) config->pass_env.items,
 		.connection = (const char *const *) setup->connection,
 		.guard = warden,
@@ -94,21 +98,28 @@ prepare_exec(const worker_config *config, const handler_config *handler, guard *
 
 	if (status != PAWL_OK)
 		return status;
-	return pawl_worker_handle(setup->worker, handler->kind, exec_run,
-	                          setup->execs[index], error);
+	if (handler->jobs == 0)
+		return pawl_worker_handle(setup->worker, handler->kind, exec_run,
+		                          setup->execs[index], error);
+	return pawl_worker_handle_many(setup->worker, handler->kind, options.jobs,
+	                               exec_run_many, setup->execs[index], error);
 }
 
 static pawl_status
 prepare_object(const handler_config *handler, worker_setup *setup, size_t index,
                pawl_error *error)
 {
-	pawl_handler call;
+	object_handler found;
 	pawl_status status =
-		object_open(handler->object, &setup->objects[index], &call, error);
+		object_open(handler->object, &setup->objects[index], &found, error);
 
 	if (status != PAWL_OK)
 		return status;
-	return pawl_worker_handle(setup->worker, handler->kind, call, NULL, error);
+	if (found.call != NULL)
+		return pawl_worker_handle(setup->worker, handler->kind, found.call, NULL,
+		                          error);
+	return pawl_worker_handle_many(setup->worker, handler->kind, found.jobs,
+	                               found.call_many, NULL, error);
 }
 
 /* Say whose handler it is. */
@@ -151,9 +162,9 @@ prepare_handlers(const worker_config *config, guard *warden, worker_setup *setup
  * soft limit is raised no further than is needed: programs inherit it.
  */
 static pawl_status
-allow_descriptors(size_t executors, pawl_error *error)
+allow_descriptors(size_t executors, size_t groups, pawl_error *error)
 {
-	rlim_t needed = executors * EXECUTOR_FDS + OTHER_FDS;
+	rlim_t needed = executors * EXECUTOR_FDS + groups * RUNNER_FDS + OTHER_FDS;
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
@@ -165,9 +176,10 @@ allow_descriptors(size_t executors, pawl_error *error)
 	if (limit.rlim_max >= needed && setrlimit(RLIMIT_NOFILE, &limit) == 0)
 		return PAWL_OK;
 	error_set(error, PAWL_ERR_ARGUMENT,
-	          "%zu executors need %ju open files, the limit is %ju", executors,
-	          (uintmax_t) needed, (uintmax_t) limit.rlim_max);
-	error_hint(error, "Allow more (ulimit -n), or have fewer executors (-j).");
+	          "%zu executors and %zu groups need %ju open files, the limit is %ju",
+	          executors, groups, (uintmax_t) needed, (uintmax_t) limit.rlim_max);
+	error_hint(error, "Allow more (ulimit -n), or have fewer executors (-j) or groups "
+	                  "(-g).");
 	return PAWL_ERR_ARGUMENT;
 }
 
@@ -182,6 +194,9 @@ worker_prepare(const worker_config *config, const char *conninfo, bool once,
 	options.conninfo = conninfo;
 	options.queues = (const char *const *) config->queues.items;
 	options.executors = config->executors;
+	options.groups = config->groups;
+	options.group_jobs = config->group_jobs;
+	options.group_ms = config->group_ms;
 	options.lease_ms = config->lease_ms;
 	options.poll_ms = config->poll_ms;
 	options.drain_ms = config->drain_ms;
@@ -193,7 +208,8 @@ worker_prepare(const worker_config *config, const char *conninfo, bool once,
 	if (status == PAWL_OK)
 		status = pawl_worker_new(&options, &setup.worker, error);
 	if (status == PAWL_OK)
-		status = allow_descriptors(setup.worker->executors, error);
+		status =
+			allow_descriptors(setup.worker->executors, setup.worker->groups, error);
 	if (status == PAWL_OK)
 		status = prepare_handlers(config, warden, &setup, error);
 	if (status != PAWL_OK)

@@ -19,6 +19,7 @@ typedef struct worker_flags
 	string_list handlers; /* -H */
 	string_list objects;  /* -L */
 	int executors;        /* 0: not given */
+	int groups;           /* -1: not given */
 	int64_t lease_ms;     /* -1: not given, as in the next ones */
 	int64_t poll_ms;
 	int64_t drain_ms;
@@ -27,7 +28,8 @@ typedef struct worker_flags
 
 #define WORKER_FLAGS_DEFAULT                                                           \
 	{                                                                                  \
-		.lease_ms = -1, .poll_ms = -1, .drain_ms = -1, .wait_cancel_ms = -1            \
+		.groups = -1, .lease_ms = -1, .poll_ms = -1, .drain_ms = -1,                   \
+		.wait_cancel_ms = -1                                                           \
 	}
 
 /* Their options; base is the offset of the worker_flags in the command's structure. */
@@ -46,11 +48,14 @@ typedef struct worker_flags
 			 "given several times"},                                                   \
 	{.name = "load", .letter = 'L', .type = OPTION_LIST,                               \
 	 .offset = WORKER_FLAG(base, objects), .value = "KIND=FILE.so",                    \
-	 .help = "run jobs of this kind by pawl_handle of a shared object; may be given "  \
+	 .help = "run jobs of this kind by a function of a shared object; may be given "   \
 			 "several times"},                                                         \
 	{.name = "jobs", .letter = 'j', .type = OPTION_INT,                                \
 	 .offset = WORKER_FLAG(base, executors), .value = "N", .min = 1,                   \
 	 .max = LIMIT_EXECUTORS, .help = "jobs at a time (one a processor)"},              \
+	{.name = "groups", .letter = 'g', .type = OPTION_INT,                              \
+	 .offset = WORKER_FLAG(base, groups), .value = "N", .max = LIMIT_GROUPS,           \
+	 .help = "groups at a time, besides, each with a connection; 0: none (16)"},       \
 	{.name = "lease", .type = OPTION_DURATION,                                         \
 	 .offset = WORKER_FLAG(base, lease_ms), .value = "DURATION",                       \
 	 .help = "how long what it has claimed stays its own without a sign of life "      \

@@ -98,6 +98,10 @@ add_job(strings *env, const pawl_job *job)
 		strings_addf(env, "PAWL_BATCH=%" PRId64, job->batch);
 	if (job->stage != NULL)
 		strings_addf(env, "PAWL_STAGE=%s", job->stage);
+	if (job->group_key != NULL)
+		strings_addf(env, "PAWL_GROUP=%s", job->group_key);
+	if (job->run_key != 0)
+		strings_addf(env, "PAWL_RUN=%" PRId64, job->run_key);
 	strings_addf(env, "PGAPPNAME=pawl job %" PRId64, job->id);
 }
 
@@ -127,6 +131,8 @@ child_env_build(strings *env, const pawl_job *job, const child_env_spec *spec)
 {
 	add_guard_mark(env, spec->guard_mark);
 	add_job(env, job);
+	if (spec->jobs > 0)
+		strings_addf(env, "PAWL_JOBS=%zu", spec->jobs);
 	if (spec->deadline_us > 0)
 		add_deadline(env, spec->deadline_us);
 	add_connection(env, spec);

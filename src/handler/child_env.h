@@ -12,6 +12,7 @@ typedef struct child_env_spec
 	const char *const *connection; /* NAME=value; NULL-terminated, or NULL */
 	const char *const *pass_env;   /* names; NULL-terminated, or NULL */
 	int64_t deadline_us;           /* wall clock; 0: none */
+	size_t jobs;                   /* that it gets; 0: one, in the form of one */
 } child_env_spec;
 
 /*

@@ -1,8 +1,8 @@
 /*
  * exec.c - handlers in any language: a program for each attempt
  *
- * exec_run is called on executor threads, several at a time: it starts the program,
- * lets exec_attempt.c attend it, and judges its end.
+ * exec_run is called on executor threads and runners of groups, several at a time: it
+ * starts the program, lets exec_attempt.c attend it, and judges its end.
  */
 #include "handler/exec.h"
 
@@ -38,6 +38,7 @@ exec_spec_new(const exec_options *options, exec_spec **ret_spec, pawl_error *err
 	assert(options->guard != NULL);
 	spec->guard = options->guard;
 	spec->grace_ms = options->grace_ms == 0 ? GRACE_MS : options->grace_ms;
+	spec->jobs = options->jobs;
 	strings_add_all(&spec->pass_env, options->pass_env);
 	strings_add_all(&spec->connection, options->connection);
 	if (options->shell)
@@ -120,8 +121,8 @@ judge_exit(run *r, int code)
 	return code == EXIT_FINAL ? PAWL_FAIL_FINAL : PAWL_FAIL;
 }
 
-static pawl_verdict
-judge(run *r, const siginfo_t *end)
+pawl_verdict
+exec_judge(run *r, const siginfo_t *end)
 {
 	char what[128];
 
@@ -131,7 +132,7 @@ judge(run *r, const siginfo_t *end)
 		return judge_exit(r, end->si_status);
 	if (r->stop == STOP_TIMEOUT)
 		snprintf(what, sizeof(what), "timed out after %g s",
-		         (double) r->job->timeout_ms / 1000.0);
+		         (double) r->timeout_ms / 1000.0);
 	else
 	{
 		const char *name = sigdescr_np(end->si_status);
@@ -145,13 +146,16 @@ judge(run *r, const siginfo_t *end)
 
 /* ------------------------------------------------------------ run ---------------- */
 
-static void
-init_run(run *r, pawl_context *context, const pawl_job *job, const exec_spec *spec)
+void
+exec_begin(run *r, pawl_context *context, const pawl_job *job, const exec_spec *spec)
 {
+	*r = (run){.child = CHILD_INIT};
 	r->context = context;
 	r->job = job;
+	r->timeout_ms = job->timeout_ms;
 	r->spec = spec;
-	r->args_length = strlen(job->args);
+	r->payload = job->args;
+	r->payload_length = strlen(job->args);
 	output_init(&r->out, context, PAWL_INFO);
 	output_init(&r->err, context, PAWL_WARN);
 	r->messages = (messages){.context = context, .delay_ms = -1};
@@ -162,8 +166,8 @@ init_run(run *r, pawl_context *context, const pawl_job *job, const exec_spec *sp
 	         job->fence);
 }
 
-static void
-free_run(run *r)
+void
+exec_end(run *r)
 {
 	output_free(&r->out);
 	output_free(&r->err);
@@ -179,12 +183,13 @@ start(run *r)
 	auto_strings env = STRINGS_INIT;
 	pawl_error error;
 	pawl_status status;
-	int64_t timeout_ms = r->job->timeout_ms;
+	int64_t timeout_ms = r->timeout_ms;
 	child_env_spec spec = {
 		.guard_mark = r->mark,
 		.connection = (const char *const *) r->spec->connection.list,
 		.pass_env = (const char *const *) r->spec->pass_env.list,
 		.deadline_us = timeout_ms > 0 ? clock_wall_us() + timeout_ms * 1000 : 0,
+		.jobs = r->n,
 	};
 
 	child_env_build(&env, r->job, &spec);
@@ -207,18 +212,27 @@ start(run *r)
 	return status == PAWL_OK;
 }
 
+bool
+exec_execute(run *r, siginfo_t *ret_end)
+{
+	if (!start(r))
+		return false;
+	exec_attend(r);
+	child_reap(&r->child, r->spec->guard, r->stop == STOP_NONE ? NULL : r->mark,
+	           ret_end);
+	exec_take_rest(r);
+	return true;
+}
+
 static pawl_verdict
-run_child(run *r)
+run_one(run *r)
 {
 	siginfo_t end;
 	pawl_verdict verdict;
 
-	if (!start(r))
+	if (!exec_execute(r, &end))
 		return PAWL_FAIL;
-	exec_attend(r);
-	child_reap(&r->child, r->spec->guard, r->stop == STOP_NONE ? NULL : r->mark, &end);
-	exec_take_rest(r);
-	verdict = judge(r, &end);
+	verdict = exec_judge(r, &end);
 	if (r->messages.delay_ms >= 0 && (verdict == PAWL_FAIL || verdict == PAWL_SNOOZE))
 		pawl_context_delay(r->context, r->messages.delay_ms);
 	return verdict;
@@ -227,13 +241,13 @@ run_child(run *r)
 pawl_verdict
 exec_run(pawl_context *context, const pawl_job *job, void *closure)
 {
-	run r = {.child = CHILD_INIT};
+	run r;
 	pawl_verdict verdict;
 
 	if (pawl_context_interrupted(context) != PAWL_RUNNING_ON)
 		return PAWL_RELEASE;
-	init_run(&r, context, job, closure);
-	verdict = run_child(&r);
-	free_run(&r);
+	exec_begin(&r, context, job, closure);
+	verdict = run_one(&r);
+	exec_end(&r);
 	return verdict;
 }

@@ -1,7 +1,7 @@
 /*
  * exec_attempt.c - attend the program of an attempt until its end
  *
- * Runs on an executor thread.  One poll waits for all that may happen: the program's
+ * Runs on the thread that calls the handler.  One poll waits for all that may happen: the program's
  * end, its four pipes, an interrupt, the timeout, the end of the grace, the guard's
  * death.
  */
@@ -38,12 +38,12 @@ static_assert(WATCH_MESSAGES == LAUNCH_FDS - 1, "the pipes come first");
 void
 exec_feed(run *r)
 {
-	ssize_t put = write(r->child.ours[WATCH_IN], r->job->args + r->args_sent,
-	                    r->args_length - r->args_sent);
+	ssize_t put = write(r->child.ours[WATCH_IN], r->payload + r->payload_sent,
+	                    r->payload_length - r->payload_sent);
 
 	if (put >= 0)
-		r->args_sent += (size_t) put;
-	if (r->args_sent == r->args_length ||
+		r->payload_sent += (size_t) put;
+	if (r->payload_sent == r->payload_length ||
 	    (put < 0 && errno != EAGAIN && errno != EINTR))
 		child_end_input(&r->child);
 }

@@ -21,6 +21,7 @@ struct exec_spec
 	strings connection;
 	guard *guard;
 	int64_t grace_ms;
+	size_t jobs; /* at once; 0: one, in the form of one */
 };
 
 typedef enum stop
@@ -33,12 +34,15 @@ typedef enum stop
 typedef struct run
 {
 	pawl_context *context;
-	const pawl_job *job;
+	const pawl_job *job; /* the first */
+	size_t n;            /* jobs; 0: one, in the form of one */
+	int64_t timeout_ms;  /* 0: none */
 	const exec_spec *spec;
 	char mark[64]; /* of this attempt, in the children's environment */
 	child child;
-	size_t args_length;
-	size_t args_sent;
+	const char *payload;
+	size_t payload_length;
+	size_t payload_sent;
 	output out;
 	output err;
 	messages messages;
@@ -48,6 +52,21 @@ typedef struct run
 	int64_t kill_at_ms;
 	int64_t guard_retry_ms;
 } run;
+
+/* ------------------------------------------------------------ exec.c ------------- */
+
+/* For the job and its args; other payloads are set afterwards. */
+void
+exec_begin(run *r, pawl_context *context, const pawl_job *job, const exec_spec *spec);
+
+/* Start it and attend it to its end.  False: not started, and the context was told why. */
+bool exec_execute(run *r, siginfo_t *ret_end);
+
+/* What its end means for a job, which is told the context; of success: of its result. */
+pawl_verdict exec_judge(run *r, const siginfo_t *end);
+void exec_end(run *r);
+
+/* ------------------------------------------------------------ exec_attempt.c ----- */
 
 /* Write what the program's 0 takes of the payload. */
 void exec_feed(run *r);

@@ -35,8 +35,8 @@ typedef struct guard_place
 	_Atomic int failed; /* why it executed nothing: the number of an error */
 } guard_place;
 
-/* Groups at a time: each executor has one. */
-#define LIMIT_GUARDED 1040
+/* Process groups at a time: each executor has one, and each runner of job groups. */
+#define LIMIT_GUARDED 1296
 
 /* Servers at a time: a program has one. */
 #define LIMIT_SERVERS 4

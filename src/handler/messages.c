@@ -138,6 +138,76 @@ log_member(messages *m, const char *line, size_t length, const char *name)
 		log_text(m, PAWL_DEBUG, name, context.data);
 }
 
+/* ------------------------------------------------------------ several jobs ------- */
+
+/* Of which job an object speaks.  False: of none that it was given, which is told. */
+static bool
+select_job(messages *m, const json_t *object, size_t *ret_i)
+{
+	const json_t *job = json_object_get(object, "job");
+	double id = json_number_value(job); /* as all numbers are read here */
+
+	*ret_i = 0;
+	if (job == NULL)
+		return true;
+	for (size_t i = 0; i < m->n && json_is_number(job); i++)
+	{
+		if ((double) m->jobs[i]->id != id)
+			continue;
+		*ret_i = i;
+		pawl_context_select(m->context, i);
+		return true;
+	}
+	log_text(m, PAWL_WARN, "a message names a job that this program was not given",
+	         NULL);
+	return false;
+}
+
+/* The result of the selected job. */
+static void
+keep_result(messages *m, messages_said *said)
+{
+	*said = (messages_said){.verdict_set = true, .verdict = PAWL_FAIL};
+	if (m->oversize > 0)
+		pawl_context_error(m->context,
+		                   "result of %zu bytes exceeds the limit of %d bytes",
+		                   m->oversize, LIMIT_JSON);
+	else if (!buffer_ok(&m->result))
+		pawl_context_error(m->context, "out of memory while reading the result");
+	else
+	{
+		pawl_context_result(m->context, m->result.data);
+		said->verdict = PAWL_COMPLETE;
+	}
+	m->has_result = false;
+	m->oversize = 0;
+}
+
+static void
+take_error(messages *m, const json_t *object, messages_said *said)
+{
+	const char *text = json_string_value(json_object_get(object, "error"));
+	bool final = json_is_true(json_object_get(object, "final"));
+
+	pawl_context_error(m->context, "%s", text != NULL ? text : "failed");
+	*said = (messages_said){.verdict_set = true,
+	                        .verdict = final ? PAWL_FAIL_FINAL : PAWL_FAIL};
+}
+
+/* After what a line has for one job: the same for the job that it is about. */
+static void
+conclude_line(messages *m, const json_t *object, messages_said *said)
+{
+	if (m->has_result)
+		keep_result(m, said);
+	if (json_object_get(object, "error") != NULL)
+		take_error(m, object, said);
+	if (m->delay_ms >= 0)
+		pawl_context_delay(m->context, m->delay_ms);
+	m->delay_ms = -1;
+	pawl_context_select(m->context, 0);
+}
+
 /* ------------------------------------------------------------ lines -------------- */
 
 /* Whether the text begins {"result": and so was meant as a result; what follows. */
@@ -174,7 +244,7 @@ static void
 take_invalid(messages *m, const char *line, size_t length, const char *why)
 {
 	log_invalid(m, line, length, why);
-	if (result_begin(line, line + length) == NULL)
+	if (m->said != NULL || result_begin(line, line + length) == NULL)
 		return;
 	buffer_clear(&m->result);
 	text_quote_json(&m->result, line, length);
@@ -189,7 +259,9 @@ take_cut(messages *m, const char *line, size_t kept, size_t length)
 	const char *value = result_begin(line, line + kept);
 	auto_buffer text = BUFFER_INIT;
 
-	if (value != NULL)
+	if (m->said != NULL)
+		m->cut = length;
+	else if (value != NULL)
 	{
 		m->has_result = true;
 		m->oversize = length - (size_t) (value - line) - 1;
@@ -205,7 +277,10 @@ static void
 take_object(messages *m, const json_t *object, const char *line, size_t length)
 {
 	json_t *value;
+	size_t i = 0;
 
+	if (m->said != NULL && !select_job(m, object, &i))
+		return;
 	if (json_object_get(object, "result") != NULL)
 		take_result(m, line, length);
 	if ((value = json_object_get(object, "retry_after_s")) != NULL)
@@ -219,6 +294,8 @@ take_object(messages *m, const json_t *object, const char *line, size_t length)
 		take_counts(m, value);
 		log_member(m, line, length, "count");
 	}
+	if (m->said != NULL)
+		conclude_line(m, object, &m->said[i]);
 }
 
 void

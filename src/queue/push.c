@@ -28,13 +28,13 @@ push_one(const queue_call *call, const pawl_job_spec *spec, int64_t *ret_job,
 	auto_params *params = db_params_new();
 	auto_result *result = NULL;
 	bool plain = spec->unique_key == NULL && spec->batch == 0;
-	const char *sql = PUSH_SQL_ONE;
+	const char *sql;
 	pawl_status status = push_spec_check(spec, error);
 
 	if (status != PAWL_OK)
 		return status;
 	if (plain)
-		push_param_one(params, spec);
+		sql = push_param_one(params, spec);
 	else
 		sql = push_param_uniform(params, &spec, 1);
 	status = call_run(call, sql, params, &result, error);
@@ -77,19 +77,15 @@ chunk_length(const pawl_job_spec *const *specs, size_t n)
 	return i;
 }
 
-/* Those without a key first, as they came; then by key, equal ones as they came. */
+/* Equal ones as they came. */
 static int
-compare_keys(const void *left, const void *right)
+compare_specs(const void *left, const void *right)
 {
 	const pawl_job_spec *a = *(const pawl_job_spec *const *) left;
 	const pawl_job_spec *b = *(const pawl_job_spec *const *) right;
-	int keys = 0;
+	int order = push_compare(a, b);
 
-	if (a->unique_key == NULL || b->unique_key == NULL)
-		keys = (a->unique_key != NULL) - (b->unique_key != NULL);
-	else
-		keys = strcmp(a->unique_key, b->unique_key);
-	return keys != 0 ? keys : (a > b) - (a < b); /* both are of one array */
+	return order != 0 ? order : (a > b) - (a < b); /* both are of one array */
 }
 
 static bool
@@ -109,7 +105,7 @@ set_order(pushing *p, const pawl_job_spec *specs)
 	for (size_t i = 0; i < p->n; i++)
 		p->order[i] = &specs[i];
 	if (!one_chunk(p))
-		qsort(p->order, p->n, sizeof(p->order[0]), compare_keys);
+		qsort(p->order, p->n, sizeof(p->order[0]), compare_specs);
 }
 
 /* The statement for a chunk, and its parameters. */

@@ -6,88 +6,6 @@
 #include <assert.h>
 #include <string.h>
 
-#include "base/error.h"
-#include "base/limits.h"
-#include "base/text.h"
-
-/* ------------------------------------------------------------ checks ------------- */
-
-static pawl_status
-check_name(const char *what, const char *name, pawl_error *error)
-{
-	size_t length = name != NULL ? strlen(name) : 0;
-
-	if (length == 0)
-		return error_set(error, PAWL_ERR_ARGUMENT, "%s is %s", what,
-		                 name == NULL ? "missing" : "empty");
-	if (length > LIMIT_NAME)
-		return error_set(error, PAWL_ERR_ARGUMENT,
-		                 "%s: %zu bytes exceed the limit of %d bytes", what, length,
-		                 LIMIT_NAME);
-	if (text_valid_utf8(name, length) != length)
-		return error_set(error, PAWL_ERR_ARGUMENT, "%s is not UTF-8", what);
-	return PAWL_OK;
-}
-
-static pawl_status
-check_json(const char *what, const char *json, pawl_error *error)
-{
-	size_t length = json != NULL ? strlen(json) : 0;
-
-	if (length > LIMIT_JSON)
-		return error_set(error, PAWL_ERR_ARGUMENT,
-		                 "%s: %zu bytes exceed the limit of %d bytes", what, length,
-		                 LIMIT_JSON);
-	if (json != NULL && text_valid_utf8(json, length) != length)
-		return error_set(error, PAWL_ERR_ARGUMENT, "%s are not UTF-8", what);
-	return PAWL_OK;
-}
-
-static pawl_status
-check_texts(const pawl_job_spec *spec, pawl_error *error)
-{
-	pawl_status status = check_name("kind", spec->kind, error);
-
-	if (status == PAWL_OK && spec->queue != NULL)
-		status = check_name("queue", spec->queue, error);
-	if (status == PAWL_OK && spec->unique_key != NULL)
-		status = check_name("unique key", spec->unique_key, error);
-	if (status == PAWL_OK && spec->stage != NULL)
-		status = check_name("stage", spec->stage, error);
-	if (status == PAWL_OK)
-		status = check_json("args", spec->args, error);
-	if (status == PAWL_OK)
-		status = check_json("meta", spec->meta, error);
-	return status;
-}
-
-pawl_status
-push_spec_check(const pawl_job_spec *spec, pawl_error *error)
-{
-	pawl_status status = check_texts(spec, error);
-
-	if (status != PAWL_OK)
-		return status;
-	if (spec->priority < -1 || spec->priority > 9)
-		return error_set(error, PAWL_ERR_ARGUMENT, "priority %d is not within 0 and 9",
-		                 spec->priority);
-	if (spec->unique_until != PAWL_UNTIL_END && spec->unique_until != PAWL_UNTIL_START)
-		return error_set(error, PAWL_ERR_ARGUMENT, "unique_until %d is unknown",
-		                 (int) spec->unique_until);
-	if (spec->max_attempts < 0)
-		return error_set(error, PAWL_ERR_ARGUMENT, "max_attempts is negative");
-	if (spec->timeout_ms < -1)
-		return error_set(error, PAWL_ERR_ARGUMENT, "timeout is negative");
-	if (spec->run_at_us < 0)
-		return error_set(error, PAWL_ERR_ARGUMENT, "run_at is before 1970");
-	if (spec->batch < 0)
-		return error_set(error, PAWL_ERR_ARGUMENT, "batch is negative");
-	if (spec->batch == 0 && (spec->stage != NULL || spec->parent != NULL))
-		return error_set(error, PAWL_ERR_ARGUMENT, "%s needs a batch",
-		                 spec->stage != NULL ? "stage" : "parent");
-	return PAWL_OK;
-}
-
 /* ------------------------------------------------------------ defaults ----------- */
 
 static const char *
@@ -129,18 +47,30 @@ push_spec_bytes(const pawl_job_spec *spec)
 	" max_attempts => $6::int, timeout => make_interval(secs => $7::float8 / 1000),"   \
 	" meta => $8::jsonb"
 
-const char PUSH_SQL_ONE[] =
-	"SELECT pawl.push(kind => $1::text, args => $2::jsonb, " SQL_SETTINGS ")";
+#define SQL_ONE "SELECT pawl.push(kind => $1::text, args => $2::jsonb, " SQL_SETTINGS
+
+static const char sql_one[] = SQL_ONE ")";
+static const char sql_one_group[] =
+	SQL_ONE ", group_key => $9::text, run_key => $10::bigint)";
 
 #define SQL_UNIFORM                                                                    \
 	"SELECT job, created FROM pawl.push_many(kind => $1::text,"                        \
 	" args => $2::jsonb[], " SQL_SETTINGS ","                                          \
 	" unique_keys => $9::text[], unique_until => $10::text"
 
-static const char sql_uniform[] = SQL_UNIFORM ") ORDER BY ordinal";
-static const char sql_uniform_batch[] =
-	SQL_UNIFORM ", batch => $11::bigint, stage => $12::text, parent => $13::bigint,"
-				" parent_fence => $14::bigint) ORDER BY ordinal";
+#define SQL_BATCH                                                                      \
+	", batch => $11::bigint, stage => $12::text, parent => $13::bigint,"               \
+	" parent_fence => $14::bigint"
+#define SQL_GROUP(keys, runs)                                                          \
+	", group_keys => " keys "::text[], run_keys => " runs "::bigint[]"
+#define SQL_END ") ORDER BY ordinal"
+
+/* Those without a batch, or a group, pay nothing for the others. */
+static const char *const sql_uniform[2][2] = {
+	{SQL_UNIFORM SQL_END, SQL_UNIFORM SQL_GROUP("$11", "$12") SQL_END},
+	{SQL_UNIFORM SQL_BATCH SQL_END,
+     SQL_UNIFORM SQL_BATCH SQL_GROUP("$15", "$16") SQL_END},
+};
 
 /* An integer, or SQL NULL for the value that means the default. */
 static void
@@ -163,13 +93,18 @@ param_settings(db_params *params, const pawl_job_spec *spec)
 	db_param_text(params, spec->meta);
 }
 
-void
+const char *
 push_param_one(db_params *params, const pawl_job_spec *spec)
 {
 	assert(spec->unique_key == NULL); /* its answer would not say who has the key */
 	db_param_text(params, spec->kind);
 	db_param_text(params, spec_args(spec));
 	param_settings(params, spec);
+	if (spec->group_key == NULL)
+		return sql_one;
+	db_param_text(params, spec->group_key);
+	param_unless(params, spec->run_key, 0);
+	return sql_one_group;
 }
 
 /* ------------------------------------------------------------ uniform form ------- */
@@ -182,7 +117,7 @@ same_text(const char *a, const char *b)
 	return strcmp(a, b) == 0;
 }
 
-/* Do the two differ in args and unique key alone, how long it is kept left aside? */
+/* Do the two differ in args and keys alone, how long the unique one is kept left aside? */
 static bool
 same_settings(const pawl_job_spec *a, const pawl_job_spec *b)
 {
@@ -237,7 +172,6 @@ param_keys(db_params *params, const pawl_job_spec *const *specs, size_t n)
 	db_param_text(params, spec_until(keyed));
 }
 
-/* Those without a batch pay nothing for the others. */
 static void
 param_batch(db_params *params, const pawl_job_spec *spec)
 {
@@ -247,9 +181,45 @@ param_batch(db_params *params, const pawl_job_spec *spec)
 	param_unless(params, spec->parent != NULL ? spec->parent->fence : 0, 0);
 }
 
+static bool
+any_grouped(const pawl_job_spec *const *specs, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+	{
+		if (specs[i]->group_key != NULL)
+			return true;
+	}
+	return false;
+}
+
+static void
+array_unless(db_params *params, int64_t value, int64_t absent)
+{
+	if (value == absent)
+		db_param_array_text(params, NULL);
+	else
+		db_param_array_int(params, value);
+}
+
+static void
+param_groups(db_params *params, const pawl_job_spec *const *specs, size_t n)
+{
+	db_param_array_begin(params);
+	for (size_t i = 0; i < n; i++)
+		db_param_array_text(params, specs[i]->group_key);
+	db_param_array_end(params);
+	db_param_array_begin(params);
+	for (size_t i = 0; i < n; i++)
+		array_unless(params, specs[i]->run_key, 0);
+	db_param_array_end(params);
+}
+
 const char *
 push_param_uniform(db_params *params, const pawl_job_spec *const *specs, size_t n)
 {
+	bool batched = specs[0]->batch != 0;
+	bool grouped = any_grouped(specs, n);
+
 	db_param_text(params, specs[0]->kind);
 	db_param_array_begin(params);
 	for (size_t i = 0; i < n; i++)
@@ -257,10 +227,11 @@ push_param_uniform(db_params *params, const pawl_job_spec *const *specs, size_t 
 	db_param_array_end(params);
 	param_settings(params, specs[0]);
 	param_keys(params, specs, n);
-	if (specs[0]->batch == 0)
-		return sql_uniform;
-	param_batch(params, specs[0]);
-	return sql_uniform_batch;
+	if (batched)
+		param_batch(params, specs[0]);
+	if (grouped)
+		param_groups(params, specs, n);
+	return sql_uniform[batched][grouped];
 }
 
 /* ------------------------------------------------------------ mixed form --------- */
@@ -271,22 +242,13 @@ const char PUSH_SQL_MIXED[] =
 	" 'run_at', to_timestamp(0) + r * interval '1 microsecond',"
 	" 'max_attempts', m, 'timeout', make_interval(secs => t::float8 / 1000),"
 	" 'unique_key', uk, 'unique_until', uu, 'batch', b, 'stage', s,"
-	" 'parent', pj, 'parent_fence', pf))"
+	" 'parent', pj, 'parent_fence', pf, 'group_key', gk, 'run_key', rk))"
 	" || jsonb_build_object('args', a, 'meta', x) ORDER BY o)"
 	" FROM unnest($1::text[], $2::jsonb[], $3::text[], $4::int[], $5::bigint[],"
 	" $6::int[], $7::bigint[], $8::jsonb[], $9::text[], $10::text[], $11::bigint[],"
-	" $12::text[], $13::bigint[], $14::bigint[])"
-	" WITH ORDINALITY AS u(k, a, q, p, r, m, t, x, uk, uu, b, s, pj, pf, o)))"
+	" $12::text[], $13::bigint[], $14::bigint[], $15::text[], $16::bigint[])"
+	" WITH ORDINALITY AS u(k, a, q, p, r, m, t, x, uk, uu, b, s, pj, pf, gk, rk, o)))"
 	" ORDER BY ordinal";
-
-static void
-array_unless(db_params *params, int64_t value, int64_t absent)
-{
-	if (value == absent)
-		db_param_array_text(params, NULL);
-	else
-		db_param_array_int(params, value);
-}
 
 /* The columns of the mixed form: what each appends of a spec. */
 
@@ -374,13 +336,26 @@ put_parent_fence(db_params *params, const pawl_job_spec *spec)
 	array_unless(params, spec->parent != NULL ? spec->parent->fence : 0, 0);
 }
 
+static void
+put_group_key(db_params *params, const pawl_job_spec *spec)
+{
+	db_param_array_text(params, spec->group_key);
+}
+
+static void
+put_run_key(db_params *params, const pawl_job_spec *spec)
+{
+	array_unless(params, spec->run_key, 0);
+}
+
 /* In the order of the parameters $1, $2, ... */
 static void (*const PUT_COLUMN[])(db_params *params, const pawl_job_spec *spec) = {
-	put_kind,         put_args,    put_queue,  put_priority,     put_run_at,
-	put_max_attempts, put_timeout, put_meta,   put_unique_key,   put_unique_until,
-	put_batch,        put_stage,   put_parent, put_parent_fence,
+	put_kind,       put_args,         put_queue,     put_priority,
+	put_run_at,     put_max_attempts, put_timeout,   put_meta,
+	put_unique_key, put_unique_until, put_batch,     put_stage,
+	put_parent,     put_parent_fence, put_group_key, put_run_key,
 };
-static_assert(sizeof(PUT_COLUMN) / sizeof(PUT_COLUMN[0]) == 14,
+static_assert(sizeof(PUT_COLUMN) / sizeof(PUT_COLUMN[0]) == 16,
               "a column for each parameter of the mixed form");
 
 void

@@ -28,6 +28,8 @@ struct pawl_context
 	size_t longest;
 	buffer contexts; /* of the lines that have one, a line each */
 	buffer counts;   /* "name n\n" each */
+	buffer told;     /* of several jobs: "1 result 7\n", "0 error ...\n" */
+	size_t selected;
 	void (*on_log)(pawl_context *context, const char *message);
 	void *closure;
 };
@@ -47,6 +49,7 @@ context_free(pawl_context *context)
 	buffer_free(&context->log);
 	buffer_free(&context->contexts);
 	buffer_free(&context->counts);
+	buffer_free(&context->told);
 }
 
 static inline void
@@ -54,6 +57,12 @@ context_interrupt(pawl_context *context, pawl_interrupt why)
 {
 	context->interrupt = why;
 	eventfd_write(context->interrupt_fd, 1);
+}
+
+void
+pawl_context_select(pawl_context *context, size_t i)
+{
+	context->selected = i;
 }
 
 pawl_interrupt
@@ -73,6 +82,7 @@ pawl_context_result(pawl_context *context, const char *json)
 {
 	free(context->result);
 	context->result = strdup(json);
+	buffer_appendf(&context->told, "%zu result %s\n", context->selected, json);
 }
 
 void
@@ -85,6 +95,7 @@ pawl_context_error(pawl_context *context, const char *format, ...)
 	if (vasprintf(&context->error, format, arguments) < 0)
 		abort();
 	va_end(arguments);
+	buffer_appendf(&context->told, "%zu error %s\n", context->selected, context->error);
 }
 
 void
@@ -97,6 +108,8 @@ void
 pawl_context_delay(pawl_context *context, int64_t delay_ms)
 {
 	context->delay_ms = delay_ms;
+	buffer_appendf(&context->told, "%zu delay %lld\n", context->selected,
+	               (long long) delay_ms);
 }
 
 void

@@ -71,6 +71,9 @@ every_key_is_taken(void **state)
 	assert_int_equal(read_text("[worker]\n"
 	                           "queues = default, mail\n"
 	                           "executors = 8   ; of them\n"
+	                           "groups = 0\n"
+	                           "group_jobs = 50\n"
+	                           "group_time = 5s\n"
 	                           "  lease = 30s\n"
 	                           "poll = 250ms\n"
 	                           "drain = 0\n"
@@ -80,6 +83,7 @@ every_key_is_taken(void **state)
 	                           "[handler thumbnail]\n"
 	                           "exec = /srv/app/thumbnail --size 64 ; not this\n"
 	                           "shell = yes\n"
+	                           "jobs = 10\n"
 	                           "[handler resize]\n"
 	                           "object = /srv/app/resize.so",
 	                           &c, &error),
@@ -90,6 +94,8 @@ every_key_is_taken(void **state)
 	assert_int_equal(c.executors, 8);
 	assert_true(c.lease_ms == 30000 && c.poll_ms == 250 && c.drain_ms == 1);
 	assert_true(c.wait_cancel_ms == -1);
+	assert_true(c.groups == -1 && c.group_jobs == 50 && c.group_ms == 5000);
+	assert_true(c.handlers[0].jobs == 10 && c.handlers[1].jobs == 0);
 	assert_string_equal(c.pass_env.items[1], "TZ");
 	assert_int_equal(c.n_handlers, 2);
 	assert_string_equal(c.handlers[0].kind, "thumbnail");
@@ -126,6 +132,8 @@ what_is_said_twice_is_refused(void **state)
 	        "the kind has a handler already");
 	refused("[handler a]\nexec = x\nobject = y\n", 1,
 	        "handler \"a\" has both \"exec\" and \"object\"");
+	refused("[handler a]\nobject = y\njobs = 2\n", 1,
+	        "handler \"a\" has \"jobs\" but no \"exec\": an object says it itself");
 	refused("[handler a]\n[worker]\n", 1,
 	        "handler \"a\" has neither \"exec\" nor \"object\"");
 }
@@ -139,6 +147,10 @@ bad_values_are_refused_with_their_line(void **state)
 	        "\"executors\" needs a whole number from 1 to 1024, not \"many\"");
 	refused("[worker]\nlease = 30\n", 2,
 	        "\"lease\" needs a duration such as 30s or 5min, not \"30\"");
+	refused("[worker]\ngroups = 257\n", 2,
+	        "\"groups\" needs a whole number from 0 to 256, not \"257\"");
+	refused("[handler a]\nexec = x\njobs = 0\n", 3,
+	        "\"jobs\" needs a whole number from 1 to 1000, not \"0\"");
 	refused("[worker]\nqueues = a,,b\n", 2, "\"queues\" is empty");
 	refused("[handler a]\nexec = x\nshell = maybe\n", 3,
 	        "\"shell\" needs yes or no, not \"maybe\"");

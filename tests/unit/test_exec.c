@@ -117,6 +117,83 @@ test_payload_and_result(void **state)
 	assert_null(a->context.error);
 }
 
+/* What a program says of the jobs 12, 13 and 14, and what becomes of them. */
+typedef struct several_row
+{
+	const char *command;
+	pawl_verdict verdicts[3];
+	const char *told;
+} several_row;
+
+static void
+run_several(attempt *a, const several_row *row)
+{
+	pawl_job jobs[3] = {a->job, a->job, a->job};
+	const pawl_job *list[] = {&jobs[0], &jobs[1], &jobs[2]};
+	pawl_verdict verdicts[3];
+	exec_spec *spec = NULL;
+
+	for (int i = 0; i < 3; i++)
+	{
+		jobs[i].id = 12 + i;
+		jobs[i].group_key = "a\"b";
+	}
+	jobs[1].meta = "[2]";
+	buffer_clear(&a->context.told);
+	a->options.command = row->command;
+	a->options.jobs = 3;
+	assert_int_equal(exec_spec_new(&a->options, &spec, NULL), PAWL_OK);
+	exec_run_many(&a->context, list, 3, verdicts, spec);
+	exec_spec_free(spec);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(verdicts[i], row->verdicts[i]);
+	if (row->told != NULL)
+		assert_string_equal(a->context.told.data, row->told);
+}
+
+/*
+ * Bugs guarded against: what was said of one job of several is undone by the program's end;
+ * what was not tried is charged.
+ */
+static void
+test_several_jobs(void **state)
+{
+	static const several_row rows[] = {
+		{"exit 0", {PAWL_COMPLETE, PAWL_COMPLETE, PAWL_COMPLETE}, NULL},
+		{"exit 75", {PAWL_SNOOZE, PAWL_SNOOZE, PAWL_SNOOZE}, NULL},
+		{"exit 65",
+	     {PAWL_FAIL_FINAL, PAWL_RELEASE, PAWL_RELEASE},
+	     "0 error exit code 65\n"},
+		{"echo '{\"job\":12,\"result\":1}' >&3; exit 3",
+	     {PAWL_COMPLETE, PAWL_FAIL, PAWL_RELEASE},
+	     "0 result 1\n1 error exit code 3\n"},
+		{"echo '{\"job\":14,\"error\":\"no\"}' >&3",
+	     {PAWL_COMPLETE, PAWL_COMPLETE, PAWL_FAIL},
+	     "2 error no\n"},
+		{"/nowhere/at/all", {PAWL_FAIL, PAWL_RELEASE, PAWL_RELEASE}, NULL},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		run_several(*state, &rows[i]);
+}
+
+/* Bug guarded against: a job is not on the program's input, or not as it was pushed. */
+static void
+test_input_of_several_jobs(void **state)
+{
+	attempt *a = *state;
+	several_row row = {"cat; echo $PAWL_JOBS $PAWL_JOB",
+	                   {PAWL_COMPLETE, PAWL_COMPLETE, PAWL_COMPLETE},
+	                   NULL};
+
+	run_several(a, &row);
+#define LINE(id, more)                                                                 \
+	"info {\"job\":" id ",\"fence\":345,\"attempt\":2,\"queue\":\"mail\",\"group\":"   \
+	"\"a\\\"b\"," more "\"args\":{\"a\": 1}}\n"
+	assert_string_equal(a->context.log.data, LINE("12", "") LINE("13", "\"meta\":[2],")
+	                                             LINE("14", "") "info 3 12\n");
+}
+
 /* Bug guarded against: a verdict that does not follow the table of outcomes. */
 static void
 test_exit_codes(void **state)
@@ -516,6 +593,8 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_payload_and_result),
+		TEST(test_several_jobs),
+		TEST(test_input_of_several_jobs),
 		TEST(test_exit_codes),
 		TEST(test_cannot_start),
 		TEST(test_search),

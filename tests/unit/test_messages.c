@@ -238,16 +238,53 @@ test_lines_bounded(void **state)
 	lines_free(&l);
 }
 
+/*
+ * Bug guarded against: of several jobs the end of one is stored with another, or a line that
+ * nobody can place is.
+ */
+static void
+test_several_jobs(void **state)
+{
+	listener *l = *state;
+	pawl_job jobs[3] = {{.id = 7}, {.id = 8}, {.id = 9}};
+	const pawl_job *list[] = {&jobs[0], &jobs[1], &jobs[2]};
+	messages_said said[3] = {{0}};
+
+	l->messages.jobs = list;
+	l->messages.said = said;
+	l->messages.n = 3;
+	say(l, "{\"job\": 8, \"result\": [1]}");
+	say(l, "{\"error\": \"bad\", \"final\": true, \"retry_after_s\": 2}");
+	say(l, "{\"job\": 10, \"result\": 5}");
+	say(l, "{\"job\": \"9\", \"result\": 5}");
+	say(l, "{\"result\": oops}");
+	messages_line("{\"job\": 9, \"result", 10, LIMIT_MESSAGE + 1, &l->messages);
+	assert_string_equal(l->context.told.data,
+	                    "1 result [1]\n0 error bad\n0 delay 2000\n");
+	assert_true(said[1].verdict_set && said[1].verdict == PAWL_COMPLETE);
+	assert_true(said[0].verdict_set && said[0].verdict == PAWL_FAIL_FINAL);
+	assert_false(said[2].verdict_set);
+	assert_int_equal(l->messages.cut, LIMIT_MESSAGE + 1);
+	assert_int_equal(l->context.selected, 0);
+	assert_false(l->messages.has_result);
+}
+
 int
 main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_result_verbatim), TEST(test_last_result),
-		TEST(test_result_nul),      TEST(test_result_invalid),
-		TEST(test_garbage),         TEST(test_result_oversize),
-		TEST(test_retry_after),     TEST(test_log),
-		TEST(test_progress),        cmocka_unit_test(test_lines_bounded),
+		TEST(test_result_verbatim),
+		TEST(test_last_result),
+		TEST(test_result_nul),
+		TEST(test_result_invalid),
+		TEST(test_garbage),
+		TEST(test_result_oversize),
+		TEST(test_retry_after),
+		TEST(test_log),
+		TEST(test_progress),
+		cmocka_unit_test(test_lines_bounded),
+		cmocka_unit_test_setup_teardown(test_several_jobs, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

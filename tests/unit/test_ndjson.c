@@ -188,6 +188,10 @@ what_is_no_job_is_refused(void **state)
 	expect_refused("{\"kind\":null}", "\"kind\" is missing");
 	expect_refused("{\"kind\":1}", "\"kind\" must be a string");
 	expect_refused("{\"kind\":\"\"}", "\"kind\" must have 1 to 255 bytes, not 0");
+	expect_refused("{\"kind\":\"a\",\"run_key\":1}",
+	               "\"run_key\" needs a \"group_key\"");
+	expect_refused("{\"kind\":\"a\",\"group_key\":\"a\\u001fb\"}",
+	               "\"group_key\" contains the character U+001F");
 	expect_refused("{\"kind\":\"a\",\"prio\":1}", "unknown member \"prio\"");
 	expect_refused("{\"kind\":\"a\",\"priority\":10}",
 	               "\"priority\" must be a whole number from 0 to 9");

@@ -100,12 +100,72 @@ what_is_uniform(void **state)
 	assert_false(push_uniform(all, 3));
 }
 
+/* Bug guarded against: a key with the separator takes part in another group. */
+static void
+bad_groups_are_refused(void **state)
+{
+	pawl_job_spec spec = keyed(NULL);
+
+	(void) state;
+	spec.group_key = "";
+	expect_refused(&spec, "group key is empty");
+	spec.group_key = "a\x1f"
+					 "b";
+	expect_refused(&spec, "group key contains the character U+001F");
+	spec.group_key = NULL;
+	spec.unique_key = "a\x1f"
+					  "b";
+	expect_refused(&spec, "unique key contains the character U+001F");
+	spec.unique_key = NULL;
+	spec.run_key = 1;
+	expect_refused(&spec, "run_key needs a group_key");
+	spec.group_key = "g";
+	spec.run_key = INT64_MAX;
+	assert_int_equal(push_spec_check(&spec, NULL), PAWL_OK);
+}
+
+static pawl_job_spec
+grouped(const char *group, const char *key)
+{
+	pawl_job_spec spec = keyed(key);
+
+	spec.group_key = group;
+	return spec;
+}
+
+/*
+ * Bugs guarded against: statements of one push that lock keys in another order than they
+ * are stored in; a group whose jobs get their ids in the order of their keys.
+ */
+static void
+order_over_statements(void **state)
+{
+	pawl_job_spec specs[] = {
+		keyed(NULL),        grouped("a\x01", "z"), keyed("a"),   grouped("a", "z"),
+		keyed("a\xC3\xA9"), grouped("ab", NULL),   keyed("ab!"),
+	};
+	pawl_job_spec other = grouped("a", "b");
+
+	(void) state;
+	/* "a\x01..." comes before "a\x1f...", but "a" comes before both */
+	assert_true(push_compare(&specs[0], &specs[1]) < 0);
+	assert_true(push_compare(&specs[2], &specs[1]) < 0);
+	assert_true(push_compare(&specs[1], &specs[3]) < 0);
+	assert_true(push_compare(&specs[3], &specs[5]) < 0);
+	assert_true(push_compare(&specs[5], &specs[6]) < 0);
+	assert_true(push_compare(&specs[6], &specs[4]) < 0);
+	assert_int_equal(push_compare(&specs[3], &other), 0);
+	assert_int_equal(push_compare(&specs[0], &specs[0]), 0);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bad_keys_are_refused),
 		cmocka_unit_test(what_is_uniform),
+		cmocka_unit_test(bad_groups_are_refused),
+		cmocka_unit_test(order_over_statements),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

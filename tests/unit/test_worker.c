@@ -58,6 +58,15 @@ test_numbers(void **state)
 	options.drain_ms = -1;
 	refuse(&options, "drain of -1 ms is not within 1 and 86400000");
 	options.drain_ms = 0;
+	options.groups = LIMIT_GROUPS + 1;
+	refuse(&options, "257 groups exceed the limit of 256 groups");
+	options.groups = -1;
+	options.group_jobs = -1;
+	refuse(&options, "group_jobs is negative");
+	options.group_jobs = 0;
+	options.group_ms = -1;
+	refuse(&options, "group_ms of -1 ms is not within 1 and 86400000");
+	options.group_ms = 0;
 	options.wait_cancel_ms = 86400001;
 	refuse(&options, "wait_cancel of 86400001 ms is not within 1 and 86400000");
 }
@@ -69,6 +78,17 @@ first(pawl_context *context, const pawl_job *job, void *closure)
 	(void) job;
 	(void) closure;
 	return PAWL_COMPLETE;
+}
+
+static void
+many(pawl_context *context, const pawl_job *const *jobs, size_t n,
+     pawl_verdict *verdicts, void *closure)
+{
+	(void) context;
+	(void) jobs;
+	(void) n;
+	(void) verdicts;
+	(void) closure;
 }
 
 static void
@@ -90,6 +110,16 @@ test_handlers(void **state)
 	                 PAWL_ERR_ARGUMENT);
 	assert_int_equal(pawl_worker_handle(worker, "j", NULL, NULL, &error),
 	                 PAWL_ERR_ARGUMENT);
+	assert_int_equal(pawl_worker_handle_many(worker, "m", 0, many, NULL, &error),
+	                 PAWL_ERR_ARGUMENT);
+	assert_int_equal(
+		pawl_worker_handle_many(worker, "m", LIMIT_MANY + 1, many, NULL, &error),
+		PAWL_ERR_ARGUMENT);
+	assert_string_equal(error.message, "1001 jobs at once are not within 1 and 1000");
+	assert_int_equal(pawl_worker_handle_many(worker, "m", 7, many, NULL, &error),
+	                 PAWL_OK);
+	assert_int_equal(pawl_worker_handle_many(worker, "k", 7, many, NULL, &error),
+	                 PAWL_ERR_CONFLICT);
 	pawl_worker_free(worker);
 	pawl_worker_free(NULL);
 }
