@@ -48,7 +48,7 @@ def test_what_is_committed_was_made_from_the_results():
     made = document.make(record.read(RESULTS)) if RESULTS.exists() else {}
     plots = sorted(path.relative_to(DOCS).as_posix()
                    for path in DOCS.glob(f"{document.PLOTS}/*"))
-    assert plots == sorted(name for name in made if name.startswith(document.PLOTS))
+    assert plots == sorted(name for name in made if name.startswith(f"{document.PLOTS}/"))
     for name, text in made.items():
         assert (DOCS / name).read_text(encoding="utf-8") == text, \
             f"{name} is not what bench/results.jsonl makes"
