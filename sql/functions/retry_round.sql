@@ -59,7 +59,7 @@ BEGIN
 			INSERT INTO pawl.attempt (job_id, fence, started_at, ended_at, worker, attempt,
 				category, error, detail)
 			SELECT b.job_id, b.fence, b.started_at, b.finished_at, b.worker, b.attempt,
-				''operator'', b.error, jsonb_build_object(''was'', b.state)
+				''operator'', b.error, jsonb_build_object(''was'', b.state, ''at'', $5)
 			FROM back b
 		), due_now AS (
 			INSERT INTO pawl.ready (job_id, attempt, priority, keyed, batched, queue, kind)

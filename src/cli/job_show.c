@@ -1,5 +1,5 @@
 /*
- * job_show.c - `pawl job show`: one job, its attempts, the end of its log
+ * job_show.c - `pawl job show`: one job, its life, the end of its log
  *
  * And why it does not run, if it is ready: no worker is alive, none handles its kind,
  * none takes from its queue, or the queue is paused.
@@ -31,6 +31,9 @@ static const output_column JOB_COLUMNS[] = {
 	{.name = "crashes", .type = OUTPUT_NUMBER},
 	{.name = "unique_key"},
 	{.name = "unique_until"},
+	{.name = "batch", .type = OUTPUT_NUMBER},
+	{.name = "stage"},
+	{.name = "epoch", .type = OUTPUT_NUMBER},
 	{.name = "max_attempts", .type = OUTPUT_NUMBER},
 	{.name = "timeout_ms", .type = OUTPUT_NUMBER},
 	{.name = "pushed_at"},
@@ -67,10 +70,21 @@ static const output_column ATTEMPT_COLUMNS[] = {
 };
 #define N_ATTEMPT_COLUMNS (sizeof(ATTEMPT_COLUMNS) / sizeof(ATTEMPT_COLUMNS[0]))
 
+/* As in sql/queries/job_life.sql. */
+static const output_column LIFE_COLUMNS[] = {
+	{.name = "at"},
+	{.name = "state", .state = true},
+	{.name = "attempt", .type = OUTPUT_NUMBER},
+	{.name = "worker"},
+	{.name = "error"},
+};
+#define N_LIFE_COLUMNS (sizeof(LIFE_COLUMNS) / sizeof(LIFE_COLUMNS[0]))
+
 /* What was read of one job. */
 typedef struct shown_job
 {
 	db_result *job;
+	db_result *life;
 	db_result *attempts;
 	db_result *lines;
 	char note[600]; /* why it does not run, or "" */
@@ -94,7 +108,9 @@ read_job(db *own_db, int64_t id, shown_job *shown, pawl_error *error)
 		return error_set(error, PAWL_ERR_NOT_FOUND, "job %" PRId64 " does not exist",
 		                 id);
 	db_param_int(params, SHOWN_ATTEMPTS);
-	status = session_query(own_db, "job_attempts", params, &shown->attempts, error);
+	status = session_query(own_db, "job_life", params, &shown->life, error);
+	if (status == PAWL_OK)
+		status = session_query(own_db, "job_attempts", params, &shown->attempts, error);
 	if (status == PAWL_OK)
 		status = job_read_logs(own_db, "job_logs", &JOB_LINES_OF(id, SHOWN_LINES),
 		                       &shown->lines, error);
@@ -170,6 +186,7 @@ show_json(const shown_job *shown)
 		buffer_append(&b, "null");
 	else
 		text_quote_json(&b, shown->note, strlen(shown->note));
+	append_rows(&b, "life", shown->life, LIFE_COLUMNS, N_LIFE_COLUMNS);
 	append_rows(&b, "attempts", shown->attempts, ATTEMPT_COLUMNS, N_ATTEMPT_COLUMNS);
 	append_rows(&b, "log", shown->lines, JOB_LINE, JOB_LINE_COLUMNS);
 	buffer_append_char(&b, '}');
@@ -237,8 +254,7 @@ show_text(const shown_job *shown)
 		append_member(&b, "note", shown->note);
 	if (buffer_ok(&b))
 		(void) fputs(b.data, stdout);
-	code = show_rows("unsuccessful attempts", shown->attempts, ATTEMPT_COLUMNS,
-	                 N_ATTEMPT_COLUMNS);
+	code = show_rows("its life", shown->life, LIFE_COLUMNS, N_LIFE_COLUMNS);
 	if (code != 0)
 		return code;
 	return show_rows("last log lines", shown->lines, JOB_LINE, JOB_LINE_COLUMNS);
@@ -292,6 +308,7 @@ run_show(const command_call *call)
 		status = read_note(own_db, &shown, &error);
 	code = status == PAWL_OK ? show(call, &shown) : talk_error(&error);
 	db_result_free(shown.job);
+	db_result_free(shown.life);
 	db_result_free(shown.attempts);
 	db_result_free(shown.lines);
 	return code;
@@ -302,13 +319,14 @@ static const option_spec SHOW_OPTIONS[] = {OPTIONS_END};
 const cli_command COMMAND_JOB_SHOW = {
 	.name = "job show",
 	.synopsis = "ID [-o FORMAT]",
-	.summary = "show a job, its attempts and the end of its log",
+	.summary = "show a job, its life and the end of its log",
 	.description =
-		"Show a job: its state, its life, its unsuccessful attempts with their errors "
-		"and\n"
-		"the last lines of its log.  For a ready job a note says why it does not run, "
-		"if\n"
-		"no worker handles its kind or its queue is paused.  CSV has the job alone.",
+		"Show a job: what it is, each state that it was in, since when, by which "
+		"worker\n"
+		"and with which error, and the last lines of its log.  For a ready job a note\n"
+		"says why it does not run, if no worker handles its kind or its queue is "
+		"paused.\n"
+		"JSON has its unsuccessful attempts besides, CSV the job alone.",
 	.options = SHOW_OPTIONS,
 	.accepts = ACCEPTS_DATABASE | ACCEPTS_OUTPUT,
 	.min_args = 1,

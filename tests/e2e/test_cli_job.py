@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 
+from harness.batches import Batch
 from harness.paths import program
 from harness.program import environment, run_pawl
 
@@ -110,7 +111,54 @@ def test_show_has_attempts_and_log(db, api):
     assert [a["category"] for a in data["attempts"]] == ["error"]
     assert [line["message"] for line in data["log"]] == ["two\nlines"]
     text = run_pawl(db, "job", "show", job).stdout
-    assert "unsuccessful attempts:" in text and "last log lines:" in text
+    assert "its life:" in text and "last log lines:" in text
+
+
+def lose(api, worker):
+    api.query("UPDATE pawl.worker SET expires_at = clock_timestamp() WHERE id = %s RETURNING 1",
+              [worker])
+    assert api.value("recover") == 1
+
+
+def test_show_tells_the_whole_life(db, api):
+    """The bug: of a job that was tried again, lost with its worker, failed, taken up once
+    more and cancelled, the last state alone is shown, and nothing of its batch."""
+    batch = Batch(api, ["process", "results"])
+    (job,) = batch.push(1, stage="results")
+    lost, steady = api.worker_start(name="lost"), api.worker_start(name="steady")
+    api.fail(job, api.claim_one(lost).fence, error="first", retry_in="0 s")
+    assert api.value("promote") == 1
+    api.claim_one(lost)
+    lose(api, lost)
+    row = api.claim_one(steady)
+    api.value("log", job=job, fence=row.fence, message="a line")
+    api.fail(job, row.fence, error="for good", retry=False)
+    api.retry(job)
+    api.claim_one(steady)
+    api.cancel(job, reason="no more")
+    data = shown(db, job)
+    assert (data["batch"], data["stage"], data["epoch"]) == (batch.id, "results", 1)
+    times = [step["at"] for step in data["life"]]
+    assert times == sorted(times) and len(set(times)) > 1
+    told = [tuple(step[name] for name in ("state", "attempt", "worker", "error"))
+            for step in data["life"]]
+    assert told == [
+        ("ready", None, None, None),
+        ("running", 1, str(lost), None),
+        ("scheduled", 1, None, "first"),
+        ("running", 2, str(lost), None),
+        ("ready", 2, None, "its worker was lost"),
+        ("running", 3, "steady", None),
+        ("failed", 3, None, "for good"),
+        ("ready", None, None, "retried by an operator"),
+        ("running", 4, "steady", None),
+        ("cancelled", 4, None, "no more"),
+    ]
+    text = run_pawl(db, "job", "show", job).stdout
+    assert "a line" in text and f"batch         {batch.id}\n" in text
+    completion = api.one("SELECT completion FROM pawl.batch")
+    assert [step["state"] for step in shown(db, completion)["life"]] == ["scheduled"]
+    assert shown(db, completion)["stage"] is None
 
 
 def test_show_has_the_key(db, api):
