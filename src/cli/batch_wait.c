@@ -11,25 +11,6 @@
 #include "cli/talk.h"
 #include "cli/wait.h"
 
-#define FIRST_PAUSE_MS 50
-#define LONGEST_PAUSE_MS 1000
-
-typedef struct wait_options
-{
-	int64_t timeout_ms;
-} wait_options;
-
-static const wait_options WAIT_DEFAULTS = {.timeout_ms = INT64_MAX};
-
-static const option_spec WAIT_OPTIONS[] = {
-	{.name = "timeout",
-     .type = OPTION_DURATION,
-     .offset = offsetof(wait_options, timeout_ms),
-     .value = "DURATION",
-     .help = "wait at most so long (no limit)"},
-	OPTIONS_END,
-};
-
 /* As in sql/queries/batch_states.sql, which has one more: whether it is done. */
 static const output_column WAIT_COLUMNS[] = {
 	{.name = "batch", .type = OUTPUT_NUMBER},
@@ -43,32 +24,35 @@ static const output_column WAIT_COLUMNS[] = {
 #define COLUMN_STATE 1
 #define COLUMN_DONE ((int) N_WAIT_COLUMNS)
 
-/* One look: how many are not done; ERR_NOT_FOUND names the first unknown one. */
-static pawl_status
-look(db *own_db, const int64_t *ids, size_t n, db_result **ret_result, int *ret_left,
-     pawl_error *error)
+typedef struct waited_batches
 {
+	const int64_t *ids;
+	size_t n;
+	db_result *states; /* as of the last look */
+} waited_batches;
+
+/* How many are not done; ERR_NOT_FOUND names the first unknown one. */
+static pawl_status
+look(db *own_db, void *closure, size_t *ret_left, pawl_error *error)
+{
+	waited_batches *all = closure;
 	auto_params *params = db_params_new();
-	auto_result *result = NULL;
 	pawl_status status;
 
 	if (params == NULL)
 		return error_memory(error);
-	call_param_ints(params, ids, n);
-	status = session_query(own_db, "batch_states", params, &result, error);
-	if (status != PAWL_OK)
-		return status;
-	*ret_left = 0;
-	for (int row = 0; row < db_rows(result); row++)
+	call_param_ints(params, all->ids, all->n);
+	db_result_free(all->states);
+	all->states = NULL;
+	status = session_query(own_db, "batch_states", params, &all->states, error);
+	for (int row = 0; status == PAWL_OK && row < db_rows(all->states); row++)
 	{
-		if (db_is_null(result, row, COLUMN_STATE))
+		if (db_is_null(all->states, row, COLUMN_STATE))
 			return error_set(error, PAWL_ERR_NOT_FOUND, "batch %s does not exist",
-			                 db_text(result, row, 0));
-		*ret_left += !db_bool(result, row, COLUMN_DONE);
+			                 db_text(all->states, row, 0));
+		*ret_left += !db_bool(all->states, row, COLUMN_DONE);
 	}
-	*ret_result = result;
-	result = NULL;
-	return PAWL_OK;
+	return status;
 }
 
 /* Show what is done: 0, 1 if one has not succeeded, or what the output says. */
@@ -96,50 +80,30 @@ show(const command_call *call, const db_result *result)
 }
 
 static int
-wait_all(const command_call *call, db *own_db, const int64_t *ids, size_t n,
-         int64_t deadline_ms)
-{
-	int64_t pause_ms = FIRST_PAUSE_MS;
-
-	for (;;)
-	{
-		auto_result *result = NULL;
-		pawl_error error;
-		pawl_status status;
-		int left = 0;
-
-		if (look(own_db, ids, n, &result, &left, &error) != PAWL_OK)
-			return talk_error(&error);
-		if (left == 0)
-			return show(call, result);
-		status = session_pause(own_db, pause_ms, deadline_ms, &error);
-		if (status == PAWL_ERR_TIMEOUT)
-		{
-			(void) show(call, result);
-			(void) error_set(&error, status,
-			                 "timed out: %d of %zu batches are not done", left, n);
-		}
-		if (status != PAWL_OK)
-			return talk_error(&error);
-		pause_ms = pause_ms * 3 / 2;
-		if (pause_ms > LONGEST_PAUSE_MS)
-			pause_ms = LONGEST_PAUSE_MS;
-	}
-}
-
-static int
 run_wait(const command_call *call)
 {
 	const wait_options *options = call->options;
+	waited_batches all = {.n = (size_t) call->n_args};
 	auto_free int64_t *ids = NULL;
 	auto_session *own_db = NULL;
+	size_t left = 0;
 	pawl_error error;
+	pawl_status status = input_ids(call->n_args, call->args, &ids, &error);
+	int code = 0;
 
-	if (input_ids(call->n_args, call->args, &ids, &error) != PAWL_OK ||
-	    session_open(call, &own_db, &error) != PAWL_OK)
-		return talk_error(&error);
-	return wait_all(call, own_db, ids, (size_t) call->n_args,
-	                wait_deadline(options->timeout_ms));
+	all.ids = ids;
+	if (status == PAWL_OK)
+		status = session_open(call, &own_db, &error);
+	if (status == PAWL_OK)
+		status = wait_until(own_db, look, &all, wait_deadline(options->timeout_ms),
+		                    &left, &error);
+	if (status == PAWL_ERR_TIMEOUT)
+		(void) error_set(&error, status, "timed out: %zu of %zu batches are not done",
+		                 left, all.n);
+	if (status == PAWL_OK || status == PAWL_ERR_TIMEOUT)
+		code = show(call, all.states);
+	db_result_free(all.states);
+	return status == PAWL_OK ? code : talk_error(&error);
 }
 
 const cli_command COMMAND_BATCH_WAIT = {

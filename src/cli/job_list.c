@@ -1,10 +1,9 @@
 /*
  * job_list.c - `pawl job list`: jobs, newest first
  */
-#include <inttypes.h>
-
 #include "base/error.h"
 #include "cli/job.h"
+#include "cli/page.h"
 #include "cli/session.h"
 #include "cli/talk.h"
 
@@ -14,11 +13,10 @@ typedef struct list_options
 	const char *queue;
 	const char *kind;
 	int64_t since_us; /* 0: all */
-	int n;
-	int64_t after; /* 0: from the newest */
+	page_options page;
 } list_options;
 
-static const list_options LIST_DEFAULTS = {.state = -1, .n = 50};
+static const list_options LIST_DEFAULTS = {.state = -1, .page.n = PAGE_ROWS};
 
 static const option_spec LIST_OPTIONS[] = {
 	{.name = "state",
@@ -44,19 +42,7 @@ static const option_spec LIST_OPTIONS[] = {
      .offset = offsetof(list_options, since_us),
      .value = "TIME",
      .help = "only jobs that were pushed since then"},
-	{.name = "number",
-     .letter = 'n',
-     .type = OPTION_INT,
-     .offset = offsetof(list_options, n),
-     .value = "N",
-     .min = 1,
-     .max = 9999,
-     .help = "at most so many (50)"},
-	{.name = "after",
-     .type = OPTION_ID,
-     .offset = offsetof(list_options, after),
-     .value = "CURSOR",
-     .help = "go on after this id, as the page before it said"},
+	PAGE_OPTIONS(list_options),
 	OPTIONS_END,
 };
 
@@ -95,11 +81,7 @@ query(db *own_db, const list_options *options, db_result **ret_result,
 	db_param_text(params, options->state < 0 ? NULL : JOB_STATES[options->state]);
 	db_param_text(params, options->queue);
 	db_param_text(params, options->kind);
-	if (options->after == 0)
-		db_param_null(params);
-	else
-		db_param_int(params, options->after);
-	db_param_int(params, options->n + 1); /* one more tells whether there are more */
+	page_params(params, &options->page);
 	if (options->since_us == 0)
 		db_param_null(params);
 	else
@@ -114,29 +96,11 @@ run_list(const command_call *call)
 	auto_session *own_db = NULL;
 	auto_result *result = NULL;
 	pawl_error error;
-	const char *values[N_LIST_COLUMNS];
-	output *out;
-	int code;
-	int row;
 
 	if (session_open(call, &own_db, &error) != PAWL_OK ||
 	    query(own_db, options, &result, &error) != PAWL_OK)
 		return talk_error(&error);
-	out = output_new((output_format) call->common.format, LIST_COLUMNS, N_LIST_COLUMNS);
-	if (out == NULL)
-	{
-		(void) error_memory(&error);
-		return talk_error(&error);
-	}
-	for (row = 0; row < db_rows(result) && row < options->n; row++)
-	{
-		session_row(result, row, values, N_LIST_COLUMNS);
-		output_row(out, values);
-	}
-	code = output_finish(out);
-	if (db_rows(result) > options->n)
-		talk_hint("There are more: --after %" PRId64, db_int(result, row - 1, 0));
-	return code;
+	return page_show(call, &options->page, result, LIST_COLUMNS, N_LIST_COLUMNS);
 }
 
 const cli_command COMMAND_JOB_LIST = {

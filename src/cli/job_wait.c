@@ -12,22 +12,6 @@
 #include "cli/talk.h"
 #include "cli/wait.h"
 
-typedef struct wait_options
-{
-	int64_t timeout_ms;
-} wait_options;
-
-static const wait_options WAIT_DEFAULTS = {.timeout_ms = INT64_MAX};
-
-static const option_spec WAIT_OPTIONS[] = {
-	{.name = "timeout",
-     .type = OPTION_DURATION,
-     .offset = offsetof(wait_options, timeout_ms),
-     .value = "DURATION",
-     .help = "wait at most so long (no limit)"},
-	OPTIONS_END,
-};
-
 static const output_column WAIT_COLUMNS[] = {
 	{.name = "job", .type = OUTPUT_NUMBER},
 	{.name = "state", .state = true},

@@ -229,26 +229,6 @@ wait_for_end(db *own_db, int64_t id, int64_t wait_ms)
 	return talk_error(&error);
 }
 
-/*
- * In a handler whose job counts in this batch: that job, which may push into it when it
- * is sealed.
- */
-static bool
-find_parent(int64_t batch, pawl_job *ret_parent)
-{
-	const char *own = getenv("PAWL_BATCH");
-	const char *stage = getenv("PAWL_STAGE");
-	const char *job = getenv("PAWL_JOB");
-	const char *fence = getenv("PAWL_FENCE");
-
-	if (batch == 0 || own == NULL || stage == NULL || job == NULL || fence == NULL ||
-	    strtoll(own, NULL, 10) != batch)
-		return false;
-	*ret_parent =
-		(pawl_job){.id = strtoll(job, NULL, 10), .fence = strtoll(fence, NULL, 10)};
-	return true;
-}
-
 static int
 push_one_job(const command_call *call)
 {
@@ -285,7 +265,8 @@ push_one_job(const command_call *call)
 		spec.timeout_ms = options->timeout_ms;
 		spec.batch = options->batch;
 		spec.stage = options->stage;
-		spec.parent = find_parent(options->batch, &parent) ? &parent : NULL;
+		spec.parent =
+			push_parent(&parent) && parent.batch == options->batch ? &parent : NULL;
 		status = push_one(&verb, &spec, &id, &created, &error);
 	}
 	if (status != PAWL_OK)

@@ -32,6 +32,12 @@ typedef struct push_options
 	int on_error; /* a push_on_error; -1: not given */
 } push_options;
 
+/*
+ * In a handler whose job counts in a batch: that job (id, fence, batch), which may push
+ * into the batch when it is sealed.
+ */
+bool push_parent(pawl_job *ret_parent);
+
 /* `pawl push --ndjson`: answers the exit code. */
 int push_ndjson(const command_call *call);
 

@@ -112,13 +112,35 @@ take_answers(loading *l, const batch_line *lines, const db_result *result)
 	}
 }
 
+/* In a handler: its job is the parent of what is pushed into its own batch. */
+static void
+param_parent(db_params *params)
+{
+	pawl_job parent;
+	char members[96];
+
+	if (!push_parent(&parent))
+	{
+		db_param_null(params);
+		db_param_null(params);
+		return;
+	}
+	(void) snprintf(members, sizeof(members),
+	                "{\"parent\": %" PRId64 ", \"parent_fence\": %" PRId64 "}",
+	                parent.id, parent.fence);
+	db_param_int(params, parent.batch);
+	db_param_text(params, members);
+}
+
 static pawl_status
 push_lines(loading *l, const batch_line *lines, size_t n, pawl_error *error)
 {
 	static const char sql[] =
-		"SELECT p.job, p.created FROM pawl.push_many((SELECT"
-		" jsonb_agg(u.line::jsonb ORDER BY u.o)"
-		" FROM unnest($1::text[]) WITH ORDINALITY u (line, o))) p ORDER BY p.ordinal";
+		"SELECT p.job, p.created FROM pawl.push_many((SELECT jsonb_agg("
+		"CASE WHEN j.value->'batch' = to_jsonb($2::bigint) THEN j.value || $3::jsonb"
+		" ELSE j.value END ORDER BY u.o)"
+		" FROM unnest($1::text[]) WITH ORDINALITY u (line, o),"
+		" LATERAL (SELECT u.line::jsonb AS value OFFSET 0) j)) p ORDER BY p.ordinal";
 	auto_params *params = db_params_new();
 	auto_result *result = NULL;
 	queue_call verb = session_call(l->db);
@@ -130,6 +152,7 @@ push_lines(loading *l, const batch_line *lines, size_t n, pawl_error *error)
 	for (size_t i = 0; i < n; i++)
 		db_param_array_text(params, lines[i].text);
 	db_param_array_end(params);
+	param_parent(params);
 	status = call_run(&verb, sql, params, &result, error);
 	if (status != PAWL_OK)
 		return status;

@@ -6,7 +6,6 @@
  */
 #include "cli/wait.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +21,17 @@
 /* Jobs of one look. */
 #define LOOK_MAX 1000
 
+const wait_options WAIT_DEFAULTS = {.timeout_ms = INT64_MAX};
+
+const option_spec WAIT_OPTIONS[] = {
+	{.name = "timeout",
+     .type = OPTION_DURATION,
+     .offset = offsetof(wait_options, timeout_ms),
+     .value = "DURATION",
+     .help = "wait at most so long (no limit)"},
+	OPTIONS_END,
+};
+
 int64_t
 wait_deadline(int64_t duration_ms)
 {
@@ -29,6 +39,36 @@ wait_deadline(int64_t duration_ms)
 
 	return duration_ms > INT64_MAX - now_ms ? INT64_MAX : now_ms + duration_ms;
 }
+
+pawl_status
+wait_until(db *own_db, wait_look look, void *closure, int64_t deadline_ms,
+           size_t *ret_left, pawl_error *error)
+{
+	int64_t pause_ms = FIRST_PAUSE_MS;
+
+	for (;;)
+	{
+		size_t left = 0;
+		pawl_status status = look(own_db, closure, &left, error);
+
+		if (status == PAWL_OK && left > 0)
+			status = session_pause(own_db, pause_ms, deadline_ms, error);
+		*ret_left = left;
+		if (status != PAWL_OK || left == 0)
+			return status;
+		pause_ms = pause_ms * 3 / 2;
+		if (pause_ms > LONGEST_PAUSE_MS)
+			pause_ms = LONGEST_PAUSE_MS;
+	}
+}
+
+/* ------------------------------------------------------------ jobs --------------- */
+
+typedef struct waited_jobs
+{
+	waited_job *jobs;
+	size_t n;
+} waited_jobs;
 
 /* The job of this id in a window of the jobs, or NULL. */
 static waited_job *
@@ -70,7 +110,8 @@ take_state(waited_job *jobs, size_t n, const db_result *result, int row,
 
 /* One look at those of a window that have not ended; how many are left. */
 static pawl_status
-look(db *own_db, waited_job *jobs, size_t n, size_t *ret_left, pawl_error *error)
+look_at_window(db *own_db, waited_job *jobs, size_t n, size_t *ret_left,
+               pawl_error *error)
 {
 	auto_params *params = db_params_new();
 	auto_result *result = NULL;
@@ -98,30 +139,29 @@ look(db *own_db, waited_job *jobs, size_t n, size_t *ret_left, pawl_error *error
 	return status;
 }
 
+static pawl_status
+look(db *own_db, void *closure, size_t *ret_left, pawl_error *error)
+{
+	const waited_jobs *all = closure;
+	pawl_status status = PAWL_OK;
+
+	for (size_t at = 0; at < all->n && status == PAWL_OK; at += LOOK_MAX)
+		status = look_at_window(own_db, all->jobs + at,
+		                        all->n - at < LOOK_MAX ? all->n - at : LOOK_MAX,
+		                        ret_left, error);
+	return status;
+}
+
 pawl_status
 wait_jobs(db *own_db, waited_job *jobs, size_t n, int64_t deadline_ms,
           pawl_error *error)
 {
-	int64_t pause_ms = FIRST_PAUSE_MS;
+	waited_jobs all = {.jobs = jobs, .n = n};
+	size_t left;
+	pawl_status status = wait_until(own_db, look, &all, deadline_ms, &left, error);
 
-	for (;;)
-	{
-		size_t left = 0;
-		pawl_status status = PAWL_OK;
-
-		for (size_t at = 0; at < n && status == PAWL_OK; at += LOOK_MAX)
-			status = look(own_db, jobs + at, n - at < LOOK_MAX ? n - at : LOOK_MAX,
-			              &left, error);
-		if (status != PAWL_OK || left == 0)
-			return status;
-		status = session_pause(own_db, pause_ms, deadline_ms, error);
-		if (status == PAWL_ERR_TIMEOUT)
-			return error_set(error, status, "timed out: %zu of %zu jobs have not ended",
-			                 left, n);
-		if (status != PAWL_OK)
-			return status;
-		pause_ms = pause_ms * 3 / 2;
-		if (pause_ms > LONGEST_PAUSE_MS)
-			pause_ms = LONGEST_PAUSE_MS;
-	}
+	if (status == PAWL_ERR_TIMEOUT)
+		return error_set(error, status, "timed out: %zu of %zu jobs have not ended",
+		                 left, n);
+	return status;
 }
