@@ -10,12 +10,15 @@
 -- Returns: a row for each job, in the order of claiming: queue, priority, position.
 -- fence is the token that every later write presents; attempt counts from 1; deadline_at
 -- is NULL and timeout_ms 0 for a job without a timeout; args is NULL when the job's
--- description is missing.  With starts given, rows without a job follow: one for each
--- queue that is paused and was passed over, and last one with the snapshot of the
--- statement that looked.
+-- description is missing.  A job whose batch is being cancelled is not handed out: it has
+-- ended with the claim, which may answer fewer than n jobs though there are more.  With
+-- starts given, such a job has a row without a fence, and rows without a job follow: one
+-- for each queue that is paused and was passed over, and last one with the snapshot of
+-- the statement that looked.
 -- Errors: PW002 when the lease is over; 22023.
 -- Locks: the worker's row FOR KEY SHARE with its lease checked; then up to n rows of
--- ready, SKIP LOCKED; deletes the unique keys of those that are free from the start on.
+-- ready, SKIP LOCKED; deletes the unique keys of those that are free from the start on;
+-- with jobs of batches then as end_cancelled.
 -- Index: ready_walk, ready_suspect; unique_key by job; job by primary key in the partitions
 -- between the smallest and the largest id: all that lies between them, when that is not
 -- much more than what was claimed (a fifth of the cost of a claim is saved), else a lookup
@@ -70,6 +73,7 @@ DECLARE
 	crash_counts smallint[];
 	seen text;
 	paused text[];
+	batched boolean;
 	from_floors constant boolean := starts IS NULL;
 BEGIN
 	queues := coalesce(queues, '{default}');
@@ -143,16 +147,21 @@ BEGIN
 		array_agg(c.priority), array_agg(c.pos), array_agg(c.crashes),
 		pg_current_snapshot(),
 		ARRAY(SELECT s.name FROM pawl.queue s
-			WHERE s.shard = 0 AND s.name = ANY (queues) AND s.paused)
+			WHERE s.shard = 0 AND s.name = ANY (queues) AND s.paused),
+		bool_or(c.batched)
 	INTO leased, ids, lowest, highest, fences, attempts, kinds_taken, queues_taken,
-		priorities, positions, crash_counts, seen, paused
+		priorities, positions, crash_counts, seen, paused, batched
 	FROM numbered c;
 	IF NOT leased THEN
 		RAISE EXCEPTION 'lease of worker % is over', coalesce(worker::text, 'NULL')
 			USING ERRCODE = 'PW002', HINT = 'Start anew with pawl.worker_start().';
 	END IF;
+	IF batched THEN
+		fences := pawl.end_cancelled(ids, fences);
+	END IF;
 	IF cardinality(ids) <= few THEN
 		FOR i IN 1..cardinality(ids) LOOP
+			CONTINUE WHEN fences[i] IS NULL AND from_floors;
 			EXECUTE 'SELECT d.args, d.batch, d.stage, d.meta, d.timeout FROM pawl.job d
 				WHERE d.shard = 0 AND d.id = $1'
 			INTO args, batch, stage, meta, patience USING ids[i];
@@ -196,10 +205,10 @@ BEGIN
 				unnest($7) AS pos, unnest($8) AS crashes,
 				generate_series(1, cardinality($1)) AS o) c
 			LEFT JOIN ' || CASE WHEN highest - lowest < 2 * cardinality(ids) THEN in_range
-				ELSE one_by_one END || ' ORDER BY c.o'
+				ELSE one_by_one END || ' WHERE c.fence IS NOT NULL OR NOT $14 ORDER BY c.o'
 		USING ids, fences, attempts, kinds_taken, queues_taken, priorities, positions,
 			crash_counts, lowest, highest, stamp, default_timeout,
-			(extract(epoch FROM default_timeout) * 1000)::bigint;
+			(extract(epoch FROM default_timeout) * 1000)::bigint, from_floors;
 	END IF;
 	IF NOT from_floors THEN
 		FOREACH queue IN ARRAY paused LOOP

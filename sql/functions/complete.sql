@@ -4,7 +4,8 @@
 -- counts: an object of numbers, which are added to the named counters of the job's stage
 -- in its batch.
 -- Errors: PW001 when the fence is stale; 55P03 when another transaction has fenced the
--- claim; 22023 when the result is too large, or counts is not an object of numbers.
+-- claim; 22023 when the result is too large, counts is not an object of numbers, or it has
+-- a new name for a stage that has 256 of them.
 -- Locks: the row of running, SKIP LOCKED.
 CREATE OR REPLACE FUNCTION pawl.complete(job bigint, fence bigint, result jsonb DEFAULT NULL,
 	counts jsonb DEFAULT NULL)
@@ -21,7 +22,8 @@ BEGIN
 			HINT = 'Store the data elsewhere and report a reference to it.';
 	END IF;
 	IF counts IS NOT NULL THEN
-		wrong := pawl.bad_counts(counts);
+		wrong := coalesce(pawl.bad_counts(counts),
+			(pawl.full_counts(ARRAY[job], ARRAY[counts]))[1]);
 		IF wrong IS NOT NULL THEN
 			RAISE EXCEPTION '%', wrong USING ERRCODE = '22023';
 		END IF;

@@ -1,8 +1,8 @@
 -- complete_many: many attempts succeeded; their jobs end
 --
 -- Parameters: jobs and fences, in pairs; results, or NULL; counts, as
--- complete's, or NULL.  A result over 1 MiB, or counts that are not an object of numbers,
--- is a failure of its attempt.
+-- complete's, or NULL.  A result over 1 MiB, or counts that are refused, are a failure of
+-- the attempt.
 -- Returns: (job, answer) in the order of the input: won; busy (fenced by an open
 -- transaction: try later); stale.  Never raises for one row.
 -- Errors: 22023 when the arrays differ in length.
@@ -22,6 +22,7 @@ DECLARE
 	fit_results jsonb[] := results;
 	fit_counts jsonb[] := counts;
 	bad bigint[];
+	full_stages text[];
 	bad_jobs bigint[];
 	bad_fences bigint[];
 	texts text[];
@@ -29,15 +30,19 @@ BEGIN
 	PERFORM pawl.check_pairs(jobs, fences, 'fences');
 	PERFORM pawl.check_pairs(jobs, results, 'results'),
 		pawl.check_pairs(jobs, counts, 'counts');
+	IF counts IS NOT NULL THEN
+		full_stages := pawl.full_counts(jobs, counts);
+	END IF;
 	IF results IS NOT NULL OR counts IS NOT NULL THEN
 		SELECT array_agg(g.id), array_agg(g.fence), array_agg(g.wrong), array_agg(g.o)
 		INTO bad_jobs, bad_fences, texts, bad
 		FROM (SELECT g.id, g.fence, g.o, CASE
 				WHEN octet_length(g.result::text) > 1048576 THEN format('result has %s '
 					'bytes, more than the limit of 1048576', octet_length(g.result::text))
-				WHEN g.counts IS NOT NULL THEN pawl.bad_counts(g.counts) END AS wrong
-			FROM unnest(jobs, fences, results, counts) WITH ORDINALITY
-				g (id, fence, result, counts, o)) g
+				WHEN g.counts IS NOT NULL THEN
+					coalesce(pawl.bad_counts(g.counts), g.full_stage) END AS wrong
+			FROM unnest(jobs, fences, results, counts, full_stages) WITH ORDINALITY
+				g (id, fence, result, counts, full_stage, o)) g
 		WHERE g.wrong IS NOT NULL;
 	END IF;
 	IF bad_jobs IS NOT NULL THEN

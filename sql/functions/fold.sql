@@ -25,6 +25,8 @@ AS $$
 DECLARE
 	held pawl.batch;
 	sums record;
+	walk record;
+	walked boolean := false;
 	more boolean := false;
 	done boolean := false;
 	stamp timestamptz;
@@ -37,16 +39,20 @@ BEGIN
 		RETURN pawl.state_unless_busy(batch);
 	END IF;
 	IF held.cancelled_at IS NOT NULL THEN
-		SELECT c.swept, c.more INTO held.swept, more FROM pawl.cancel_chunk(held) c;
+		SELECT * INTO walk FROM pawl.cancel_chunk(held);
+		walked := (walk.swept, walk.busy) IS DISTINCT FROM (held.swept, held.busy);
+		held.swept := walk.swept;
+		held.busy := walk.busy;
+		more := walk.more;
 	END IF;
 	SELECT * INTO sums FROM pawl.take_deltas(held);
 	more := more OR sums.more;
 	IF held.sealed_at IS NOT NULL AND sums.whole AND sums.ended >= sums.jobs THEN
 		done := pawl.ready_completion(held.completion);
 	END IF;
-	IF NOT (done OR sums.taken > 0 OR held.cancelled_at IS NOT NULL) THEN
-		RETURN CASE WHEN more THEN 'more' WHEN held.sealed_at IS NULL THEN 'open'
-			ELSE 'sealed' END;
+	IF NOT (done OR sums.taken > 0 OR walked) THEN
+		RETURN CASE WHEN more THEN 'more' WHEN held.cancelled_at IS NOT NULL THEN 'cancelling'
+			WHEN held.sealed_at IS NULL THEN 'open' ELSE 'sealed' END;
 	END IF;
 	stamp := clock_timestamp();
 	IF done THEN
@@ -63,10 +69,10 @@ BEGIN
 	END IF;
 	UPDATE pawl.batch b
 	SET total = sums.total, succeeded = sums.succeeded, failed = sums.failed,
-		cancelled = sums.cancelled, counts = sums.counts, folded = sums.folded,
-		swept = held.swept, marks = held.marks, marks_at = held.marks_at,
-		marks_before = held.marks_before, marks_before_at = held.marks_before_at,
-		done_at = held.done_at, state = held.state
+		cancelled = sums.cancelled, counts = sums.counts, crowded = sums.crowded,
+		folded = sums.folded, swept = held.swept, busy = held.busy, marks = held.marks,
+		marks_at = held.marks_at, marks_before = held.marks_before,
+		marks_before_at = held.marks_before_at, done_at = held.done_at, state = held.state
 	WHERE b.id = held.id AND b.epoch = held.epoch AND b.shard = 0;
 	RETURN CASE WHEN done THEN held.state::text WHEN more THEN 'more'
 		WHEN held.cancelled_at IS NOT NULL THEN 'cancelling'

@@ -152,8 +152,9 @@ CREATE INDEX attempt_operator ON pawl.attempt (job_id) WHERE category = 'operato
 -- each epoch, of which only the last can be unfinished.  The arrays belong to stages.
 -- What has happened since the last fold stands in batch_delta.  folded: all deltas of
 -- transactions before it are in the counters.  low: the jobs of the epoch have greater
--- ids.  swept: up to which of them a cancel has come.  marks: how many jobs had ended in
--- each stage at marks_at, for the rate; before that, marks_before.
+-- ids.  swept: up to which of them a cancel has come; busy: those before that which it
+-- found locked.  crowded: a stage has as many names of counters as it may have.  marks: how
+-- many jobs had ended in each stage at marks_at, for the rate; before that, marks_before.
 CREATE TABLE pawl.batch (
 	id bigint NOT NULL,
 	opened_at timestamptz NOT NULL,
@@ -169,11 +170,13 @@ CREATE TABLE pawl.batch (
 	epoch int NOT NULL,
 	state pawl.terminal_state,
 	shard smallint NOT NULL DEFAULT 0,
+	crowded boolean NOT NULL DEFAULT false,
 	threshold numeric NOT NULL,
 	name text NOT NULL,
 	reason text,
 	stages text[] COLLATE "C" NOT NULL,
 	expected bigint[],
+	busy bigint[] NOT NULL DEFAULT '{}',
 	total bigint[] NOT NULL,
 	succeeded bigint[] NOT NULL,
 	failed bigint[] NOT NULL,
@@ -185,6 +188,9 @@ CREATE TABLE pawl.batch (
 	PRIMARY KEY (id, epoch, shard)
 ) WITH (fillfactor = 50);
 CREATE INDEX batch_unfinished ON pawl.batch (shard, id) WHERE done_at IS NULL;
+CREATE INDEX batch_cancelling ON pawl.batch (shard, id)
+	WHERE cancelled_at IS NOT NULL AND done_at IS NULL;
+CREATE INDEX batch_crowded ON pawl.batch (shard, id) WHERE crowded AND done_at IS NULL;
 CREATE INDEX batch_done ON pawl.batch (shard, done_at) WHERE done_at IS NOT NULL;
 
 -- What one statement has added to a stage of a batch.  Inserted by push, settle and retry,

@@ -32,8 +32,8 @@ typedef struct claim_args
 /* One claimed job; the texts belong to the result. */
 typedef struct claim_job
 {
-	int64_t job; /* 0: see claim_row */
-	int64_t fence;
+	int64_t job;   /* 0: see claim_row */
+	int64_t fence; /* 0: its batch is being cancelled, and it has ended */
 	const char *kind;
 	const char *args; /* NULL: the description is missing */
 	const char *queue;

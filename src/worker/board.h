@@ -67,6 +67,7 @@ typedef struct board_view
 	size_t suspects;  /* of those held */
 	uint64_t started; /* since the beginning */
 	uint64_t finished;
+	bool folding;       /* a batch may end with what was settled: the settler looks */
 	uint64_t ticks;     /* of the steward */
 	bool suspect_waits; /* in the database, as of the last */
 } board_view;
@@ -136,6 +137,9 @@ void board_sift(board *b, work_list *list);
 
 /* Settler: these are settled; frees them. */
 void board_forget(board *b, work_list *list);
+
+/* Settler: whether it looks for batches that have ended; before it forgets their jobs. */
+void board_folds(board *b, bool folding);
 
 /* Claimer: give back at most n of those pending, the last first. */
 size_t board_give_back(board *b, size_t n);

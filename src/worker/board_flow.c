@@ -260,6 +260,14 @@ board_forget(board *b, work_list *list)
 	work_list_free(&trash);
 }
 
+void
+board_folds(board *b, bool folding)
+{
+	auto_lock(&b->mutex);
+
+	b->v.folding = folding;
+}
+
 size_t
 board_give_back(board *b, size_t n)
 {

@@ -37,7 +37,10 @@ make_work(claimer *self, const claim_job *row)
 	return w;
 }
 
-/* Hand over the jobs and answer how many there are; rows of a round are told. */
+/*
+ * Hand over the jobs and answer how many were taken; rows of a round are told.  One
+ * without a fence was taken, too, but its batch is being cancelled, and it has ended.
+ */
 static size_t
 hand_over(claimer *self, const db_result *result, lanes *round)
 {
@@ -55,12 +58,12 @@ hand_over(claimer *self, const db_result *result, lanes *round)
 		if (row.job == 0)
 			continue;
 		jobs++;
-		w = make_work(self, &row);
+		w = row.fence != 0 ? make_work(self, &row) : NULL;
 		if (w != NULL)
 			work_list_add(&batch, w);
 	}
-	self->worker->counts.claimed += (int64_t) jobs;
-	if (jobs > 0)
+	self->worker->counts.claimed += (int64_t) batch.n;
+	if (batch.n > 0)
 		board_hand_over(self->board, &batch);
 	return jobs;
 }
@@ -130,8 +133,8 @@ note_short(claimer *self, int64_t took_ms)
 	self->gap_ms = now_ms + (gap_ms > BELL_GAP_MS ? gap_ms : BELL_GAP_MS);
 	self->poll_ms = bell_poll(&self->bell, claimer_per_s(self),
 	                          random_jitter(self->worker->poll_ms, 10), now_ms);
-	if (self->worker->once && self->view.ticks == 0)
-		self->poll_ms = now_ms + SHORT_PAUSE_MS; /* the steward has not looked yet */
+	if (self->worker->once && (self->view.ticks == 0 || self->view.folding))
+		self->poll_ms = now_ms + SHORT_PAUSE_MS; /* others have not looked yet */
 	self->seen = self->view.finished;
 	self->held_then = self->view.held > 0;
 }
@@ -140,7 +143,8 @@ note_short(claimer *self, int64_t took_ms)
 static bool
 is_clear(claimer *self, bool nothing)
 {
-	if (!self->worker->once || !nothing || self->view.held > 0 || self->view.ticks == 0)
+	if (!self->worker->once || !nothing || self->view.held > 0 ||
+	    self->view.ticks == 0 || self->view.folding)
 	{
 		self->anew = false;
 		return false;

@@ -65,6 +65,7 @@ typedef struct settler
 	int64_t small_ms; /* no small batch is sent before this */
 	int64_t small_told_ms;
 	ending ending;
+	bool folding;      /* as the board knows it */
 	int64_t gather_ms; /* results are waited for until then */
 	int64_t end_ms;    /* the last tries; 0: the run goes on */
 	int64_t stale;     /* since they were last told of */
@@ -140,6 +141,18 @@ tell_stale(settler *self)
 	self->stale_told_ms = clock_ms();
 }
 
+/* A worker that is to end waits for the completion job of a batch that ends now. */
+static void
+tell_folding(settler *self)
+{
+	bool folding = ending_due(&self->ending) != CLOCK_NEVER;
+
+	if (folding == self->folding)
+		return;
+	board_folds(self->board, folding);
+	self->folding = folding;
+}
+
 /* The batch was stored: each work gets its answer. */
 static void
 take_answers(settler *self, work_list *batch)
@@ -168,6 +181,7 @@ take_answers(settler *self, work_list *batch)
 			ending_add(&self->ending, w->job.batch);
 		work_list_add(&done, w);
 	}
+	tell_folding(self);
 	board_forget(self->board, &done);
 	tell_stale(self);
 }
@@ -455,6 +469,7 @@ settler_loop(settler *self)
 		if (batch.n > 0)
 			settle_all(self, &batch);
 		ending_look(&self->ending, self->board, self->db, &limits, false);
+		tell_folding(self);
 	} while (!is_last(self));
 	ending_look(&self->ending, self->board, self->db, &limits, true);
 	give_up(self);

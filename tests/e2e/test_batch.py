@@ -297,6 +297,37 @@ def test_what_is_not_there(api, worker_id):
     assert batch.counts() == {"main": {"n": 2}}
 
 
+def named(names):
+    return Jsonb(dict.fromkeys(map(str, names), 1))
+
+
+def test_the_names_of_counters_are_bounded(api, worker_id):
+    """The bug: handlers that count under the name of each file: a row of the batch that
+    grows without a bound, and is written by each fold.  Red: what comes between two folds
+    goes by unseen, and is then counted under one name."""
+    batch = Batch(api, ["a", "b"])
+    batch.push(8, stage="a")
+    batch.push(1, stage="b")
+    rows = api.claim(worker_id, 9)
+    for i, row in enumerate(rows[:5]):
+        api.complete(row.job, row.fence, counts=named(range(64 * i, 64 * i + 64)))
+    batch.fold()
+    counts = batch.counts()["a"]
+    assert len(counts) == 257 and counts["(other)"] == 64 and sum(counts.values()) == 320
+    known, new = named(["0", "1"]), named(["0", "new"])
+    assert sqlstate(api.complete, rows[5].job, rows[5].fence, counts=new) == "22023"
+    pairs = {"jobs": [r.job for r in rows[5:]], "fences": [r.fence for r in rows[5:]]}
+    answers = api.rows("complete_many", **pairs, counts=[new, known, None, new])
+    assert [answer.answer for answer in answers] == ["won"] * 4
+    assert [api.state(row.job) for row in rows[5:]] == [
+        "scheduled", "succeeded", "succeeded", "succeeded"]
+    (attempt,) = api.query("SELECT error FROM pawl.attempts")
+    assert attempt.error == (f'stage "a" of batch {batch.id} has 256 names of counters, '
+                             "and takes no other")
+    batch.fold()
+    assert batch.counts()["a"]["0"] == 2 and batch.counts()["b"] == {"0": 1, "new": 1}
+
+
 def test_a_keyed_push_that_answers_a_live_job_does_not_count(api):
     """The bug: a total that no number of ends ever reaches."""
     batch = Batch(api)

@@ -12,7 +12,9 @@ import threading
 import pytest
 from harness.api import Api, json_array
 from harness.batches import Batch, wrong_counters
+from harness.fleet import Fleet
 from harness.many import in_sessions
+from harness.paths import BUILD
 from harness.wait import wait_until
 
 SESSIONS = 64
@@ -47,7 +49,7 @@ class Watcher(threading.Thread):
         ended = [row.succeeded + row.failed + row.cancelled for row in self.seen]
         assert ended == sorted(ended), "what has ended went back"
         assert all(n <= row.total for n, row in zip(ended, self.seen))
-        percents = [row.percent for row in self.seen]
+        percents = [row.percent for row in self.seen if row.percent is not None]
         assert percents == sorted(percents), "a percentage went back"
 
 
@@ -98,6 +100,30 @@ def test_64_sessions(db, api):
     assert sum(stage["detections"] for stage in batch.counts().values()) == 17 * n
     assert not wrong_counters(api) and batch.completions() == ["ready"]
     assert db.cluster.log_count("40P01") == 0
+
+
+OBJECT = BUILD / "tests/e2e/handler_batch.so"
+JOBS = 30_000 if os.environ.get("PAWL_TORTURE") else 6_000
+
+
+def test_eight_worker_processes(db, api):
+    """What they settle together is exact, while it is looked at and folded (3.2)."""
+    batch = Batch(api, STAGES)
+    options = ("-j", "8", "--poll", "100ms", "-L", f"count={OBJECT}")
+    with Fleet(db, 8, *options) as fleet:
+        wait_until(lambda: api.one("SELECT count(*) FROM pawl.workers") == 8, 30, fleet.logs)
+        watcher = Watcher(db, batch)
+        watcher.start()
+        for i in range(30):
+            batch.push(JOBS // 30, stage=STAGES[i % 3], kind="count")
+        batch.seal()
+        wait_until(lambda: batch.state() != "sealed", 60, fleet.logs)
+        watcher.end()
+    assert batch.state() == "succeeded" and batch.completions() == ["ready"]
+    assert batch.stages() == {stage: (JOBS // 3, JOBS // 3, 0, 0) for stage in STAGES}
+    assert batch.counts() == {stage: {"detections": 17 * JOBS // 3} for stage in STAGES}
+    assert api.one("SELECT count(DISTINCT worker) FROM pawl.outcome") >= 4
+    assert not wrong_counters(api) and db.cluster.log_count("40P01") == 0
 
 
 BLOB = """CREATE TABLE progress (id int PRIMARY KEY, progress jsonb NOT NULL);

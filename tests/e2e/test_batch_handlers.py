@@ -18,6 +18,8 @@ pytestmark = pytest.mark.kill
 
 OBJECT = BUILD / "tests/e2e/handler_batch.so"
 FAST = ("-j", "4", "-q", "default,reports", "--lease", "1s", "--poll", "100ms")
+BRISK = ("-j", "2", "-q", "default,reports", "--lease", "1s", "--poll", "100ms")
+CRASHES = "SELECT count(*) FROM pawl.attempts WHERE category = 'crash'"
 SAYS = """echo '{"count":{"detections":2}}' >&3
 echo '{"count":{"detections":3,"pages":1}}' >&3"""
 
@@ -32,11 +34,18 @@ def counted(db):
                     " FROM pawl.logs WHERE message = 'count'")
 
 
+def lost_for_good(db):
+    """{stage: how many of its jobs were lost with three workers}"""
+    return dict(db.execute(
+        "SELECT j.stage, count(*) FROM pawl.jobs j WHERE j.state = 'failed' AND (SELECT count(*)"
+        " FROM pawl.attempts a WHERE a.job = j.id AND a.category = 'crash') = 3 GROUP BY 1"))
+
+
 def test_counted_once_whoever_is_killed(db, api, tmp_path):
-    """Workers are killed, and each job's first attempt fails after it has counted; what
-    the messages sum up to is too much, the counters are exact."""
+    """Workers are killed twenty times at random moments, and each job's first attempt fails
+    after it has counted; what the messages sum up to is too much, the counters are exact."""
     rng = seeded("batch-handlers")
-    n = 40
+    n, kills = 120, 20
     ledger = Ledger(tmp_path)
     fails = f'{SAYS}\nif mkdir {tmp_path}/$PAWL_JOB 2>/dev/null; then sleep 0.1; exit 1; fi'
     handlers = {"k": ledger.handler(fails), "report": ledger.handler()}
@@ -44,23 +53,35 @@ def test_counted_once_whoever_is_killed(db, api, tmp_path):
     batch.push(n // 2, stage="process")
     batch.push(n // 2, stage="results")
     batch.seal()
-    db.execute("UPDATE pawl.scheduled SET due = now() WHERE due < 'infinity'")
-    with Fleet(db, 2, *FAST, handlers=handlers) as fleet:
-        for moment in (10, 30):
-            ledger.wait_for(moment)
+
+    def hurry():
+        db.execute("UPDATE pawl.scheduled SET due = now() WHERE due < 'infinity' AND due > now()")
+
+    def started(moment):
+        hurry()
+        return len(ledger.runs()) >= moment
+
+    with Fleet(db, 3, *BRISK, handlers=handlers) as fleet:
+        for moment in sorted(rng.sample(range(1, 2 * n - 10), kills)):
+            wait_until(lambda: started(moment), 30, fleet.logs)
             fleet.kill(rng.choice(fleet.workers))
             fleet.add()
 
         def ended():
-            db.execute("UPDATE pawl.scheduled SET due = now()"
-                       " WHERE due < 'infinity' AND due > now()")
+            hurry()
             return batch.completions() == ["succeeded"]
 
         wait_until(ended, 60, fleet.logs)
         wait_until(lambda: counted(db) > n * 5, 10, "the naive sum to be too large")
-    assert batch.counters() == (n, n, 0, 0) and not wrong_counters(api)
-    assert batch.counts() == {stage: {"detections": n // 2 * 5, "pages": n // 2}
-                              for stage in ("process", "results")}
+    lost = lost_for_good(db)
+    print(f"{api.one(CRASHES)} attempts crashed, lost for good {lost}")
+    assert api.one(CRASHES) >= kills / 2 and sum(lost.values()) < n / 10
+    done = {stage: n // 2 - lost.get(stage, 0) for stage in ("process", "results")}
+    assert batch.stages() == {
+        stage: (n // 2, m, n // 2 - m, 0) for stage, m in done.items()}
+    assert not wrong_counters(api)
+    assert batch.counts() == {
+        stage: {"detections": m * 5, "pages": m} for stage, m in done.items()}
 
 
 def test_delivered_twice(db, api, tmp_path):
@@ -106,13 +127,20 @@ while [ $i -lt 65 ]; do echo "{\\"count\\":{\\"n$i\\":1}}" >&3; i=$((i+1)); done
 
 
 def test_a_program_sees_its_batch_and_pushes_into_it(db, api, tmp_path):
-    """Sealed, so that only its own running jobs may push into it."""
+    """Sealed, so that only its own running jobs may push into it: one job, or many lines of
+    which some are of other batches or of none."""
+    other = Batch(api)
     seen = tmp_path / "seen"
     parent = write_script(tmp_path, "parent", f"""
 echo "$PAWL_BATCH $PAWL_STAGE" >>{seen}
+line='{{"kind": "child", "batch": '$PAWL_BATCH', "stage": "results"}}'
+other='{{"kind": "child", "batch": {other.id}}}'
 env -u PAWL_FENCE {program()} push child --batch $PAWL_BATCH --stage results
 echo $? >>{seen}
-{program()} push child --batch $PAWL_BATCH --stage results""")
+echo "$line" | env -u PAWL_FENCE {program()} push --ndjson -
+echo $? >>{seen}
+{program()} push child --batch $PAWL_BATCH --stage results
+printf '%s\\n' "$line" '{{"kind": "child"}}' "$line" "$other" | {program()} push --ndjson -""")
     child = write_script(tmp_path, "child", f'echo "$PAWL_BATCH $PAWL_STAGE" >>{seen}')
     report = write_script(tmp_path, "report", f'echo "$PAWL_BATCH ${{PAWL_STAGE-none}}" >>{seen}')
     batch = Batch(api, ["process", "results"])
@@ -126,10 +154,12 @@ echo $? >>{seen}
     handlers = {"parent": parent, "child": child, "report": report}
     with Worker(db, *FAST, handlers=handlers) as worker:
         wait_until(lambda: batch.completions() == ["succeeded"], 20, worker.log)
-    assert batch.stages() == {"process": (1, 1, 0, 0), "results": (2, 2, 0, 0)}
+        wait_until(lambda: other.counters() == (1, 1, 0, 0), 20, worker.log)
+        wait_until(lambda: len(seen.read_text().splitlines()) == 10, 20, worker.log)
+    assert batch.stages() == {"process": (1, 1, 0, 0), "results": (4, 4, 0, 0)}
     b = batch.id
     assert sorted(seen.read_text().splitlines()) == sorted(
-        [f"{b} process", "5", f"{b} results", f"{b} results", f"{b} none"])
+        [f"{b} process", "5", "5", *[f"{b} results"] * 4, f"{b} none", f"{other.id} main", " "])
 
 
 def test_a_function_pushes_into_its_batch(db, api, tmp_path):
@@ -143,6 +173,28 @@ def test_a_function_pushes_into_its_batch(db, api, tmp_path):
     assert db.value("SELECT state FROM pawl.batches") == "succeeded"
     assert rows == [("collect", 3, 3, {"pushed": 15}), ("process", 15, 15, {"children": 15})]
     assert not wrong_counters(api)
+
+
+SLOW_FOLD = """ALTER FUNCTION pawl.fold_ended(bigint[]) RENAME TO fold_ended_at_last;
+    CREATE FUNCTION pawl.fold_ended(batches bigint[]) RETURNS bigint[] LANGUAGE sql AS
+    'SELECT pawl.fold_ended_at_last(batches) FROM pg_sleep(0.7)'"""
+
+
+def test_once_waits_for_the_completion_job(db, api, tmp_path):
+    """The bug: with the last result nothing is held and nothing is ready, so a worker that
+    runs once ends; the settler that has just stored it looks whether the batch has ended,
+    and nobody is there for its completion job.  The look takes long here."""
+    ledger = Ledger(tmp_path)
+    handlers = {"k": ledger.handler(), "report": ledger.handler()}
+    db.execute("CREATE OR REPLACE FUNCTION pawl.fold_batches(after bigint DEFAULT 0,"
+               " n int DEFAULT 100) RETURNS bigint LANGUAGE sql AS 'SELECT 0::bigint'")
+    db.execute(SLOW_FOLD)
+    batch = Batch(api)
+    batch.push(3)
+    batch.seal()
+    with Worker(db, *FAST, "--once", handlers=handlers) as worker:
+        assert worker.wait() == 0, worker.log()
+    assert batch.completions() == ["succeeded"], worker.log()
 
 
 def test_the_last_result_ends_the_batch(db, api, tmp_path):

@@ -5,6 +5,7 @@
  * item		pushes five children into its batch by all forms of a push, which is refused
  *			without a parent, and counts them
  * child	counts itself; likewise the completion job
+ * count	counts seventeen
  */
 #include <stdlib.h>
 #include <string.h>
@@ -74,9 +75,15 @@ pawl_handle(pawl_context *context, const pawl_job *job, void *closure)
 {
 	pawl_client *client = NULL;
 	pawl_error error = {0};
-	pawl_status status = pawl_client_open(NULL, &client, &error);
+	pawl_status status;
 
 	(void) closure;
+	if (strcmp(job->kind, "count") == 0)
+	{
+		pawl_context_count(context, "detections", 17);
+		return PAWL_COMPLETE;
+	}
+	status = pawl_client_open(NULL, &client, &error);
 	if (status == PAWL_OK && strcmp(job->kind, "open") == 0)
 		status = open_batch(client, &error);
 	else if (status == PAWL_OK && strcmp(job->kind, "item") == 0)

@@ -1,0 +1,154 @@
+"""A batch that is being cancelled, while that takes its time.
+
+The bugs: the jobs that the cancel has not come to yet are handed out; one job that stays
+locked makes the cancel walk over all the others again, each second.
+"""
+
+import pytest
+from harness.batches import Batch, wrong_counters
+from harness.cost import blocks
+from harness.ledger import Ledger
+from harness.paths import REPO
+from harness.program import Worker
+from harness.wait import wait_until
+
+FUNCTIONS = REPO / "sql/functions"
+NAIVE_CLAIM = """CREATE OR REPLACE FUNCTION pawl.end_cancelled(jobs bigint[], fences bigint[])
+    RETURNS bigint[] LANGUAGE sql AS 'SELECT fences'"""
+# One walk after the other, as long as the batch is not done.
+NAIVE_WALK = """CREATE OR REPLACE FUNCTION pawl.cancel_chunk(held pawl.batch, OUT swept bigint,
+    OUT busy bigint[], OUT more boolean) LANGUAGE plpgsql AS $$
+DECLARE
+    jobs bigint[];
+BEGIN
+    SELECT array_agg(c.id) INTO jobs FROM (SELECT j.id FROM pawl.job j
+        WHERE j.batch = held.id AND j.epoch = held.epoch AND j.id > greatest(held.swept, held.low)
+            AND j.stage IS NOT NULL ORDER BY j.id LIMIT 1000) c;
+    IF jobs IS NOT NULL THEN
+        PERFORM FROM pawl.cancel_round(jobs, held.reason);
+    END IF;
+    more := coalesce(cardinality(jobs) = 1000, false);
+    swept := CASE WHEN more THEN jobs[1000] ELSE 0 END;
+    busy := '{}';
+END $$"""
+
+
+def restore(db, name):
+    db.execute((FUNCTIONS / f"{name}.sql").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def worker_id(api):
+    return api.worker_start()
+
+
+def half_cancelled(api, n=1300):
+    """A batch whose cancel has ended the first thousand of its jobs; those that are left."""
+    batch = Batch(api)
+    jobs = batch.push(n)
+    assert batch.cancel(reason="wrong folder") == "more"
+    assert api.state(jobs[999]) == "cancelled" and api.state(jobs[1000]) == "ready"
+    return batch, jobs[1000:]
+
+
+def test_what_is_being_cancelled_is_not_handed_out(db, api, worker_id):
+    """By a claim of few or of many, of jobs of that batch alone or among others (3.7)."""
+    db.execute(NAIVE_CLAIM)
+    naive, _ = half_cancelled(api)
+    (row,) = api.claim(worker_id, 1)
+    assert row.batch == naive.id and api.state(row.job) == "running", "turned green"
+    while naive.state() != "cancelled":
+        naive.fold()
+    restore(db, "end_cancelled")
+
+    batch, left = half_cancelled(api)
+    other = Batch(api)
+    others = other.push(2) + [api.push()]
+    assert api.claim(worker_id, 1) == []
+    assert api.places(left[0]) == ["outcome"] and api.job(left[0]).error == "wrong folder"
+    assert api.claim(worker_id, 3) == [] and api.claim(worker_id, 200) == []
+    rows = api.claim(worker_id, 200)
+    assert [row.job for row in rows] == others and all(row.fence for row in rows)
+    assert [api.state(job) for job in left] == ["cancelled"] * 300
+    assert batch.fold() == "cancelled" and batch.counters() == (1300, 0, 0, 1300)
+    assert other.counters() == (2, 0, 0, 0) and not wrong_counters(api)
+    rows = api.claim(worker_id, 5, queues=["reports"])
+    assert [(row.batch, row.stage) for row in rows] == [(naive.id, None), (batch.id, None)]
+
+
+def test_what_a_claim_costs_beside_it(api, worker_id):
+    """The bug: each claim pays for it.  Without a batch that is being cancelled a job of a
+    batch costs a look at an empty index, one without a batch nothing."""
+    Batch(api).push(20)
+    batched = blocks(api, f"SELECT * FROM pawl.claim('{worker_id}', 10)")
+    api.claim(worker_id, 20)
+    api.push_some(20)
+    single = blocks(api, f"SELECT * FROM pawl.claim('{worker_id}', 10)")
+    print(f"{batched} blocks, without a batch {single}")
+    assert batched - single <= 4
+
+
+def test_a_worker_is_not_kept_from_others(db, api, tmp_path):
+    """The bug: a claim that brings few jobs, for the rest has ended with it, is taken for
+    one that has seen all, and what stands behind in the lane is passed over."""
+    ledger = Ledger(tmp_path)
+    db.execute("CREATE OR REPLACE FUNCTION pawl.fold_batches(after bigint DEFAULT 0,"
+               " n int DEFAULT 100) RETURNS bigint LANGUAGE sql AS 'SELECT 0::bigint'")
+    batch, left = half_cancelled(api, 1400)
+    others = api.push_some(5, kind="k")
+    with Worker(db, "-j", "2", "--once", handlers={"k": ledger.handler()}) as worker:
+        assert worker.wait() == 0, worker.log()
+    assert sorted(ledger.jobs()) == others
+    assert batch.counters() == (1400, 0, 0, 1400) and len(left) == 400
+
+
+def test_what_stays_locked_is_looked_at_alone(db, api, worker_id):
+    """One job is fenced for long: the walk over the others ends, nothing is written while
+    nothing changes, and the batch is done when the fence is gone."""
+    def locked():
+        batch = Batch(api)
+        jobs = batch.push(4000)
+        (row,) = api.claim(worker_id, 1)
+        assert row.job == jobs[0]
+        connection = db.connect(autocommit=False)
+        connection.execute("SELECT pawl.fence(%s, %s)", [row.job, row.fence])
+        answers = [batch.cancel()] + [batch.fold() for _ in range(12)]
+        return batch, connection, answers
+
+    db.execute(NAIVE_WALK)
+    naive, connection, answers = locked()
+    assert answers[-4:].count("more") >= 3, "turned green"
+    connection.close()
+    wait_until(lambda: naive.fold() == "cancelled", 20, "the naive one to end")
+    restore(db, "cancel_chunk")
+
+    batch, connection, answers = locked()
+    version = "SELECT xmin::text FROM pawl.batch WHERE id = %s"
+    before = api.one(version, [batch.id])
+    assert answers == ["more"] * 4 + ["cancelling"] * 9
+    cost = blocks(api, f"SELECT pawl.fold({batch.id})")
+    print(f"{cost} blocks")
+    assert cost < 500, "a walk over a thousand"
+    assert batch.fold() == "cancelling" and api.value("fold_batches") == 0
+    assert api.one(version, [batch.id]) == before
+    assert batch.counters() == (4000, 0, 0, 3999) and batch.state() == "cancelling"
+    connection.close()
+    wait_until(lambda: batch.fold() == "cancelled", 20, "the end")
+    assert batch.counters() == (4000, 0, 0, 4000)
+    assert batch.completions() == ["ready"] and not wrong_counters(api)
+
+
+def test_as_many_as_a_chunk_stay_locked(db, api, worker_id):
+    """What is remembered is bounded: then the walk waits, and goes on when it can."""
+    batch = Batch(api)
+    batch.push(3500)
+    rows = api.claim(worker_id, 2500)
+    with db.connect(autocommit=False) as holder:
+        holder.execute("SELECT FROM pawl.running WHERE job_id = ANY (%s) FOR UPDATE",
+                       [[row.job for row in rows]])
+        batch.cancel()
+        assert [batch.fold() for _ in range(3)] == ["cancelling"] * 3
+        assert api.one("SELECT cardinality(busy) FROM pawl.batch") == 1000
+    while batch.fold() == "more":
+        pass
+    assert batch.state() == "cancelled" and batch.counters() == (3500, 0, 0, 3500)
