@@ -1,9 +1,9 @@
 -- 0001: the tables of jobs, workers and logs
 --
--- A job's state is the table that its row is in: ready, scheduled, running or outcome.
--- Rows of ready, scheduled and running are inserted and deleted, never updated; a
--- transition is one statement that deletes from one and inserts into another.  Nothing
--- on the hot path updates a row, and no foreign key points at a job.
+-- A job's state is the table that its row is in: ready, scheduled, waiting, running or
+-- outcome.  Rows of ready, scheduled, waiting and running are inserted and deleted, never
+-- updated; a transition is one statement that deletes from one and inserts into another.
+-- Nothing on the hot path updates a row, and no foreign key points at a job.
 --
 -- Every table carries shard (0 on a single PostgreSQL) in its primary key.  All sequences
 -- have CACHE 1: a cached one goes backwards between sessions, and with it fences,
@@ -25,6 +25,8 @@ CREATE TYPE pawl.log_level AS ENUM ('debug', 'info', 'warn', 'error');
 -- until_start: whether the unique key is free from the first claim on; NULL without one.
 -- batch, epoch, stage: of a job that counts in a batch; without a stage it is the batch's
 -- completion job, which does not count in it.
+-- group_key: jobs that share it run one at a time, in the order of their ids; run_key: of
+-- those, the ones that a greater run_key supersedes.
 -- Partitions of ten million ids each are attached by pawl.extend_partitions.
 CREATE TABLE pawl.job (
 	id bigint NOT NULL,
@@ -32,6 +34,7 @@ CREATE TABLE pawl.job (
 	run_at timestamptz,
 	timeout interval,
 	batch bigint,
+	run_key bigint,
 	epoch int,
 	max_attempts int,
 	priority smallint NOT NULL,
@@ -42,6 +45,7 @@ CREATE TABLE pawl.job (
 	args jsonb NOT NULL,
 	meta jsonb,
 	unique_key text COLLATE "C",
+	group_key text COLLATE "C",
 	stage text COLLATE "C",
 	PRIMARY KEY (id, shard)
 ) PARTITION BY RANGE (id);
@@ -84,7 +88,32 @@ CREATE TABLE pawl.scheduled (
 );
 CREATE INDEX scheduled_due ON pawl.scheduled (shard, due);
 
--- Claimed.  A row whose worker has no row in pawl.worker is an orphan.
+-- Grouped and not running, from the push until the job is terminal; due: not before.  The
+-- row of a group with the smallest id is its head, which holds the group until it is due.
+-- tenant: the part of the group key before its first slash, '' without one.
+CREATE TABLE pawl.waiting (
+	job_id bigint NOT NULL,
+	due timestamptz NOT NULL,
+	run_key bigint,
+	attempt int NOT NULL DEFAULT 0,
+	failures int NOT NULL DEFAULT 0,
+	crashes smallint NOT NULL DEFAULT 0,
+	shard smallint NOT NULL DEFAULT 0,
+	keyed boolean NOT NULL DEFAULT false,
+	batched boolean NOT NULL DEFAULT false,
+	tenant text COLLATE "C" NOT NULL,
+	group_key text COLLATE "C" NOT NULL,
+	queue text COLLATE "C" NOT NULL,
+	kind text COLLATE "C" NOT NULL,
+	PRIMARY KEY (job_id, shard)
+);
+CREATE UNIQUE INDEX waiting_walk ON pawl.waiting (shard, tenant, group_key, job_id);
+CREATE INDEX waiting_run ON pawl.waiting (shard, tenant, group_key, run_key)
+	WHERE run_key IS NOT NULL;
+CREATE INDEX waiting_queue ON pawl.waiting (shard, queue, job_id);
+
+-- Claimed.  A row whose worker has no row in pawl.worker is an orphan.  grouped: the job
+-- has a group key, and a row of group_lease names it.
 CREATE TABLE pawl.running (
 	job_id bigint NOT NULL,
 	fence bigint NOT NULL,
@@ -96,12 +125,47 @@ CREATE TABLE pawl.running (
 	shard smallint NOT NULL DEFAULT 0,
 	keyed boolean NOT NULL DEFAULT false,
 	batched boolean NOT NULL DEFAULT false,
+	grouped boolean NOT NULL DEFAULT false,
 	PRIMARY KEY (job_id, shard)
 );
 
+-- Who works on a group.  It is held while its row is not over and its worker has a row in
+-- pawl.worker; token: the fence of this taking.  jobs and fences: what was dispatched last,
+-- in pairs (NULL: nothing yet); they may have ended since.
+CREATE TABLE pawl.group_lease (
+	worker uuid NOT NULL,
+	token bigint NOT NULL,
+	jobs bigint[],
+	fences bigint[],
+	taken_at timestamptz NOT NULL,
+	expires_at timestamptz NOT NULL,
+	shard smallint NOT NULL DEFAULT 0,
+	tenant text COLLATE "C" NOT NULL,
+	group_key text COLLATE "C" NOT NULL,
+	PRIMARY KEY (group_key, shard)
+) WITH (fillfactor = 50);
+
+-- A job of a group has failed for good, and the policy of its queue is not to skip it:
+-- the group waits for an operator (block), or the rest of the job's run is ended (fail).
+-- Inserted by the statement that writes the outcome; insert and delete only.  It is void
+-- when its job waits again, or when a newer run waits.
+CREATE TABLE pawl.group_stop (
+	job_id bigint NOT NULL,
+	stopped_at timestamptz NOT NULL,
+	run_key bigint,
+	shard smallint NOT NULL DEFAULT 0,
+	policy text COLLATE "C" NOT NULL CHECK (policy IN ('block', 'fail')),
+	tenant text COLLATE "C" NOT NULL,
+	group_key text COLLATE "C" NOT NULL,
+	queue text COLLATE "C" NOT NULL,
+	PRIMARY KEY (group_key, job_id, shard)
+);
+CREATE INDEX group_stop_job ON pawl.group_stop (job_id);
+
 -- The live job of each unique key.  A row is inserted before the live row of its job, and
 -- deleted by the statement that deletes that row, never by another: who holds the live
--- row is alone with it.  until_start: free from the first claim on.
+-- row is alone with it.  until_start: free from the first claim on.  The key of a grouped
+-- job is its group key, the character U+001F (which no key contains) and its unique key.
 CREATE TABLE pawl.unique_key (
 	job_id bigint NOT NULL,
 	shard smallint NOT NULL DEFAULT 0,
@@ -249,11 +313,14 @@ CREATE TABLE pawl.log (
 ) PARTITION BY RANGE (at);
 CREATE INDEX log_level ON pawl.log (job_id, id) WHERE level >= 'warn';
 
--- Settings of a queue; a queue without a row has the defaults.
+-- Settings of a queue; a queue without a row has the defaults.  on_group_failure: what
+-- becomes of a group when a job of it fails for good (NULL: block).
 CREATE TABLE pawl.queue (
 	name text COLLATE "C" NOT NULL,
 	paused boolean NOT NULL DEFAULT false,
 	shard smallint NOT NULL DEFAULT 0,
+	on_group_failure text COLLATE "C"
+		CHECK (on_group_failure IN ('block', 'fail', 'skip')),
 	PRIMARY KEY (name, shard)
 );
 
