@@ -18,17 +18,17 @@ GRANT SELECT ON pawl.migration TO pawl_producer, pawl_worker, pawl_reader;
 -- a producer pushes, and may call off what was pushed
 GRANT EXECUTE ON FUNCTION pawl.push, pawl.push_many(jsonb),
 	pawl.push_many(text, jsonb[], text, int, timestamptz, int, interval, jsonb,
-		text[], text, bigint, text, bigint, bigint),
+		text[], text, text[], bigint[], bigint, text, bigint, bigint),
 	pawl.batch_open, pawl.batch_seal, pawl.batch_cancel, pawl.batch_rerun,
 	pawl.batch_progress,
 	pawl.cancel, pawl.cancel_many, pawl.retry, pawl.retry_many,
-	pawl.queue_pause, pawl.queue_resume
+	pawl.queue_pause, pawl.queue_resume, pawl.queue_set
 	TO pawl_producer;
 
 -- a worker claims and settles; its handlers push further jobs
 GRANT EXECUTE ON FUNCTION pawl.push, pawl.push_many(jsonb),
 	pawl.push_many(text, jsonb[], text, int, timestamptz, int, interval, jsonb,
-		text[], text, bigint, text, bigint, bigint),
+		text[], text, text[], bigint[], bigint, text, bigint, bigint),
 	pawl.batch_open, pawl.batch_seal, pawl.batch_progress, pawl.fold,
 	pawl.fold_batches, pawl.fold_ended,
 	pawl.worker_start, pawl.heartbeat, pawl.worker_stop, pawl.worker_sleep,

@@ -5,8 +5,8 @@
 -- Returns: the state that it was in; a terminal one means that nothing was changed; busy:
 -- it stayed locked for about a second (fenced by an open transaction): try later.
 -- Errors: P0002 for an unknown id; 25001 outside READ COMMITTED.
--- Locks: the job's row in ready, scheduled or running, SKIP LOCKED, looked for again in
--- new snapshots (see cancel_many).
+-- Locks: the job's row in ready, scheduled, waiting or running, SKIP LOCKED, looked for
+-- again in new snapshots (see cancel_many).
 CREATE OR REPLACE FUNCTION pawl.cancel(job bigint, reason text DEFAULT NULL)
 RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER

@@ -8,7 +8,8 @@
 -- whether this call cancelled it; was is busy for one that stayed locked (fenced by an
 -- open transaction, or in an uncommitted claim), unknown for an id that was never pushed.
 -- Errors: 25001 outside READ COMMITTED.
--- Locks: rows of ready, scheduled, running in the order of job ids, all SKIP LOCKED.
+-- Locks: rows of ready, scheduled, waiting and running in the order of job ids, all SKIP
+-- LOCKED.
 CREATE OR REPLACE FUNCTION pawl.cancel_many(jobs bigint[], reason text DEFAULT NULL)
 RETURNS TABLE (job bigint, was text, done boolean)
 LANGUAGE plpgsql SECURITY DEFINER
@@ -16,6 +17,7 @@ SET search_path = pawl, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
+	live constant text[] := '{ready,scheduled,waiting,running,missing}';
 	left_over bigint[] := ARRAY(SELECT DISTINCT u.id FROM unnest(jobs) u (id));
 	won_jobs bigint[] := '{}';
 	won_states text[] := '{}';
@@ -29,12 +31,9 @@ BEGIN
 			won_jobs := won_jobs || r.job;
 			won_states := won_states || r.was;
 		END LOOP;
-		SELECT array_agg(g.id) FILTER (WHERE g.state IN
-				('ready', 'scheduled', 'running', 'missing')),
-			seen_jobs || array_agg(g.id) FILTER (WHERE g.state NOT IN
-				('ready', 'scheduled', 'running', 'missing')),
-			seen_states || array_agg(g.state) FILTER (WHERE g.state NOT IN
-				('ready', 'scheduled', 'running', 'missing'))
+		SELECT array_agg(g.id) FILTER (WHERE g.state = ANY (live)),
+			seen_jobs || array_agg(g.id) FILTER (WHERE g.state <> ALL (live)),
+			seen_states || array_agg(g.state) FILTER (WHERE g.state <> ALL (live))
 		INTO left_over, seen_jobs, seen_states
 		FROM (SELECT u.id, coalesce(pawl.state_of(u.id), 'unknown') AS state
 			FROM unnest(left_over) u (id)

@@ -16,8 +16,11 @@ BEGIN
 				coalesce(jobs, 0), cardinality(keys));
 	END IF;
 	SELECT min(k.o) INTO wrong FROM unnest(keys) WITH ORDINALITY k (key, o)
-	WHERE octet_length(k.key) NOT BETWEEN 1 AND 255;
-	IF wrong IS NOT NULL THEN
+	WHERE octet_length(k.key) NOT BETWEEN 1 AND 255 OR strpos(k.key, chr(31)) > 0;
+	IF strpos(keys[wrong], chr(31)) > 0 THEN
+		RAISE EXCEPTION 'unique key of a job must not contain the character U+001F'
+			USING ERRCODE = '22023', DETAIL = format('It is job %s of the call.', wrong);
+	ELSIF wrong IS NOT NULL THEN
 		RAISE EXCEPTION 'unique key of a job must have 1 to 255 bytes'
 			USING ERRCODE = '22023', DETAIL = format('Job %s of the call has %s.', wrong,
 				octet_length(keys[wrong]));

@@ -1,7 +1,7 @@
 -- copy_jobs(held, olds, news, made): jobs of a batch again, under new ids and its next epoch
 --
 -- olds, news and made belong together; what is not made is left out.  Internal.
--- Locks: inserts into job, ready and batch_delta; the caller holds the batch and the keys.
+-- Locks: inserts into job, ready, waiting and batch_delta; the caller holds the batch and the keys.
 -- Index: primary keys, in the partitions between the smallest and the largest id alone.
 CREATE OR REPLACE FUNCTION pawl.copy_jobs(held pawl.batch, olds bigint[], news bigint[],
 	made boolean[])
@@ -20,9 +20,10 @@ BEGIN
 			ORDER BY n.new
 		), copied AS (
 			INSERT INTO pawl.job (id, pushed_at, timeout, max_attempts, priority, until_start,
-				queue, kind, args, meta, unique_key, batch, epoch, stage)
+				queue, kind, args, meta, unique_key, batch, epoch, stage, group_key, run_key)
 			SELECT s.new, $6, s.timeout, s.max_attempts, s.priority, s.until_start, s.queue,
-				s.kind, s.args, s.meta, s.unique_key, s.batch, s.epoch + 1, s.stage
+				s.kind, s.args, s.meta, s.unique_key, s.batch, s.epoch + 1, s.stage,
+				s.group_key, s.run_key
 			FROM source s
 		), counted AS (
 			INSERT INTO pawl.batch_delta (batch, epoch, stage, total)
@@ -31,7 +32,13 @@ BEGIN
 		), begun AS (
 			INSERT INTO pawl.ready (job_id, priority, keyed, batched, queue, kind)
 			SELECT s.new, s.priority, s.unique_key IS NOT NULL, true, s.queue, s.kind
-			FROM source s
+			FROM source s WHERE s.group_key IS NULL
+		), in_group AS (
+			INSERT INTO pawl.waiting (job_id, due, run_key, keyed, batched, tenant, group_key,
+				queue, kind)
+			SELECT s.new, $6, s.run_key, s.unique_key IS NOT NULL, true,
+				pawl.tenant_of(s.group_key), s.group_key, s.queue, s.kind
+			FROM source s WHERE s.group_key IS NOT NULL
 		)
 		SELECT array_agg(DISTINCT s.queue) FROM source s'
 	INTO queues USING olds, news, made, (SELECT min(i) FROM unnest(olds) i),

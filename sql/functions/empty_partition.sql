@@ -3,7 +3,8 @@
 -- Partitions of job and outcome are emptied, not detached: DETACH and DROP lock the
 -- parents, which stops every push behind any open reader.  First it looks, without a
 -- lock, whether all but a few jobs are to go.  Then it locks both partitions, and only
--- then takes the survivors: what is live in that snapshot, and what has ended since.
+-- then takes the survivors: what is live in that snapshot or keeps a group from going on,
+-- and what has ended since.
 -- TRUNCATE, and the survivors are inserted again.  What could be missed so is a job that
 -- was retried between the two looks, or pushed by a transaction that is open at the
 -- first: then it is left for later.
@@ -26,6 +27,7 @@ DECLARE
 	seen bigint[];
 	retried bigint;
 	live bigint[];
+	stopped bigint[];
 	jobs pawl.job[];
 	outcomes pawl.outcome[];
 	had bigint;
@@ -43,14 +45,16 @@ BEGIN
 		EXECUTE format('LOCK TABLE pawl.%I IN ACCESS EXCLUSIVE MODE', 'outcome_p' || part);
 		EXECUTE format('LOCK TABLE pawl.%I IN ACCESS EXCLUSIVE MODE NOWAIT', 'job_p' || part);
 		live := pawl.live_between(low, high, most + 1);
-		IF cardinality(live) > most OR retried <> pawl.operators_between(low, high) THEN
+		stopped := pawl.stopped_between(low, high, most + 1);
+		IF cardinality(live || stopped) > most OR retried <> pawl.operators_between(low, high) THEN
 			RAISE EXCEPTION 'jobs have become live' USING ERRCODE = '55P03';
 		END IF;
 		EXECUTE
 			'SELECT array_agg(o) FROM pawl.outcome o
-			WHERE o.shard = 0 AND o.job_id = ANY ($1) AND o.job_id >= $2 AND o.job_id < $3
-				AND o.finished_at > $4'
-		INTO outcomes USING seen, low, high, cutoff;
+			WHERE o.shard = 0 AND o.job_id = ANY ($1 || $5)
+				AND o.job_id >= $2 AND o.job_id < $3
+				AND (o.finished_at > $4 OR o.job_id = ANY ($5))'
+		INTO outcomes USING seen, low, high, cutoff, stopped;
 		EXECUTE
 			'SELECT array_agg(j) FROM pawl.job j
 			WHERE j.shard = 0 AND j.id = ANY ($1) AND j.id >= $2 AND j.id < $3'

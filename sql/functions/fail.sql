@@ -3,7 +3,7 @@
 -- Parameters: job and fence of the claim; error text (cut at 64 KiB) and detail, kept in
 -- pawl.attempts; retry => false ends the job at once; retry_in instead of the backoff of
 -- min(1 h, 2 s * 2^(failures - 1)) +- 20 %; category: error or timeout.
--- Returns: the state that the job went to: scheduled or failed.
+-- Returns: the state that the job went to: scheduled (grouped: waiting) or failed.
 -- Errors: PW001 when the fence is stale; 55P03 when another transaction has fenced the
 -- claim; 22023.
 -- Locks: the row of running, SKIP LOCKED.

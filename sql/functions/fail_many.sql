@@ -2,7 +2,8 @@
 --
 -- Parameters: as fail's, in arrays that belong together; those after errors may be NULL.
 -- Returns: (job, answer, state) in the order of the input: won with the state that the job
--- went to (scheduled or failed); busy (fenced by an open transaction: try later); stale.
+-- went to (scheduled, grouped: waiting, or failed); busy (fenced by an open transaction: try
+-- later); stale.
 -- Errors: 22023 when the arrays differ in length, or a category is unknown.
 -- Locks: rows of running in the order of job ids, SKIP LOCKED.
 CREATE OR REPLACE FUNCTION pawl.fail_many(jobs bigint[], fences bigint[], errors text[],

@@ -1,6 +1,7 @@
 -- held: the claims that stand in running under a worker
 --
--- A worker that lost the answer of a claim finds here what it does not know of.
+-- A worker that lost the answer of a claim finds here what it does not know of.  Grouped
+-- jobs are left out: their group's lease names them.
 -- Returns: (job, fence) in the order of job ids.
 -- Locks: none.
 -- Index: none; running holds claimed jobs alone.
@@ -10,6 +11,6 @@ LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pawl, pg_temp
 AS $$
 	SELECT r.job_id, r.fence FROM pawl.running r
-	WHERE r.shard = 0 AND r.worker = $1
+	WHERE r.shard = 0 AND r.worker = $1 AND NOT r.grouped
 	ORDER BY r.job_id
 $$;

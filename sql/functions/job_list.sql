@@ -23,7 +23,7 @@ DECLARE
 		WHEN state IS NULL THEN 'SELECT j.id FROM pawl.job j
 			WHERE j.shard = 0 AND j.id < $1 AND ($2 IS NULL OR j.queue = $2)
 				AND ($3 IS NULL OR j.kind = $3) ORDER BY j.id DESC'
-		WHEN state IN ('ready', 'scheduled') THEN format('SELECT t.job_id FROM pawl.%I t
+		WHEN state IN ('ready', 'scheduled', 'waiting') THEN format('SELECT t.job_id FROM pawl.%I t
 			WHERE t.shard = 0 AND t.job_id < $1 AND ($2 IS NULL OR t.queue = $2)
 				AND ($3 IS NULL OR t.kind = $3) ORDER BY t.job_id DESC', state)
 		WHEN state = 'running' THEN 'SELECT t.job_id FROM pawl.running t
@@ -41,15 +41,13 @@ DECLARE
 		END;
 	ids bigint[];
 BEGIN
-	IF source IS NULL AND state IS DISTINCT FROM 'waiting' THEN
+	IF source IS NULL THEN
 		RAISE EXCEPTION 'unknown state "%"', state USING ERRCODE = '22023',
 			HINT = 'States are ready, scheduled, waiting, running, succeeded, failed and '
 				'cancelled.';
 	ELSIF n IS NULL OR n NOT BETWEEN 1 AND 10000 THEN
 		RAISE EXCEPTION 'n of a list must be 1 to 10000, not %', coalesce(n::text, 'NULL')
 			USING ERRCODE = '22023';
-	ELSIF source IS NULL THEN
-		RETURN;
 	END IF;
 	EXECUTE 'SELECT array_agg(s.id) FROM (' || source || ' LIMIT $4) s (id)'
 	INTO ids USING coalesce(before, 9223372036854775807), queue, kind, n;

@@ -19,6 +19,9 @@ BEGIN
 			(SELECT s.job_id FROM pawl.scheduled s
 			WHERE s.shard = 0 AND s.job_id >= low AND s.job_id < high LIMIT n)
 			UNION ALL
+			(SELECT w.job_id FROM pawl.waiting w
+			WHERE w.shard = 0 AND w.job_id >= low AND w.job_id < high LIMIT n)
+			UNION ALL
 			(SELECT x.job_id FROM pawl.running x
 			WHERE x.shard = 0 AND x.job_id >= low AND x.job_id < high LIMIT n)) l
 		LIMIT n);

@@ -3,11 +3,14 @@
 -- Parameters: kind names the handler (1 to 255 bytes); args is what it is handed (at
 -- most 1 MiB); queue; priority 0 (claimed first) to 9; run_at: not before; unique_key (1
 -- to 255 bytes): while a job with that key is live no other is made; unique_until: the
--- key is free again at the job's end, or from its first start on; max_attempts (NULL:
--- 20); timeout of an attempt, 1 ms to 100 years (NULL: 15 min, 0: none); meta is handed
--- to the handler beside args; batch and stage (NULL: the batch's first) that the job counts
--- in; parent_fence, the fence of a running job of that batch, which may push into it when
--- it is sealed, and parent, its id: with it the fence is found by key.
+-- key is free again at the job's end, or from its first start on; group_key (1 to 255
+-- bytes): the jobs of a group run one at a time, in the order of their ids, without
+-- priorities, and a unique key is one of its group; run_key: what still waits in the
+-- group under a smaller one is superseded; max_attempts (NULL: 20); timeout of an
+-- attempt, 1 ms to 100 years (NULL: 15 min, 0: none); meta is handed to the handler beside
+-- args; batch and stage (NULL: the batch's first) that the job counts in; parent_fence, the
+-- fence of a running job of that batch, which may push into it when it is sealed, and
+-- parent, its id: with it the fence is found by key.
 -- Returns: the job's id; that of the live job, if the key has one, and nothing is changed.
 -- Errors: 22023 for an argument out of its range; with a key also 55P03 when another
 -- transaction has kept it undecided for 5 s, and 40001 in REPEATABLE READ and
@@ -29,6 +32,8 @@ CREATE OR REPLACE FUNCTION pawl.push(
 	run_at timestamptz DEFAULT NULL,
 	unique_key text DEFAULT NULL,
 	unique_until text DEFAULT 'end',
+	group_key text DEFAULT NULL,
+	run_key bigint DEFAULT NULL,
 	batch bigint DEFAULT NULL,
 	stage text DEFAULT NULL,
 	max_attempts int DEFAULT NULL,
@@ -51,12 +56,15 @@ BEGIN
 	-- One look passes what is plainly right; check_job judges the rest.
 	IF (octet_length(kind) BETWEEN 1 AND 255 AND octet_length(queue) BETWEEN 1 AND 255
 			AND priority BETWEEN 0 AND 9 AND octet_length(args::text) <= 1048576
-			AND num_nonnulls(max_attempts, timeout, meta, batch, stage, parent_fence,
-				parent) = 0) IS NOT TRUE THEN
+			AND num_nonnulls(max_attempts, timeout, meta, group_key, run_key, batch, stage,
+				parent_fence, parent) = 0) IS NOT TRUE THEN
 		args := coalesce(args, '{}');
 		queue := coalesce(queue, 'default');
 		priority := coalesce(priority, 5);
 		PERFORM pawl.check_job(kind, args, queue, priority, max_attempts, timeout, meta);
+		IF num_nonnulls(group_key, run_key) > 0 THEN
+			PERFORM pawl.check_group(group_key, run_key);
+		END IF;
 		IF num_nonnulls(batch, stage, parent_fence, parent) > 0 THEN
 			SELECT e.epoch, e.into_stage INTO epoch, stage
 			FROM pawl.enter_batch(batch, stage, parent, parent_fence) e;
@@ -72,7 +80,7 @@ BEGIN
 		PERFORM pawl.check_key(unique_key, unique_until);
 		until_start := coalesce(unique_until = 'start', false);
 		SELECT k.job, k.taken INTO id, taken
-		FROM pawl.take_key(unique_key, until_start, NULL,
+		FROM pawl.take_key(pawl.scoped_key(group_key, unique_key), until_start, NULL,
 			current_setting('lock_timeout')::interval) k;
 		IF NOT taken THEN
 			RETURN id;
@@ -82,18 +90,28 @@ BEGIN
 		END IF;
 	END IF;
 	INSERT INTO pawl.job (id, pushed_at, run_at, timeout, max_attempts, priority,
-		until_start, queue, kind, args, meta, unique_key, batch, epoch, stage)
+		until_start, queue, kind, args, meta, unique_key, batch, epoch, stage, group_key,
+		run_key)
 	VALUES (id, clock_timestamp(), run_at, timeout, max_attempts, priority,
-		until_start, queue, kind, args, meta, unique_key, batch, epoch, stage);
-	IF run_at > clock_timestamp() THEN
-		INSERT INTO pawl.scheduled (job_id, due, priority, keyed, batched, queue, kind)
-		VALUES (id, run_at, priority, unique_key IS NOT NULL, batch IS NOT NULL, queue, kind);
-	ELSE
+		until_start, queue, kind, args, meta, unique_key, batch, epoch, stage, group_key,
+		run_key);
+	IF (run_at > clock_timestamp() OR group_key IS NOT NULL) IS NOT TRUE THEN
 		INSERT INTO pawl.ready (job_id, priority, keyed, batched, queue, kind)
 		VALUES (id, priority, unique_key IS NOT NULL, batch IS NOT NULL, queue, kind)
 		RETURNING EXISTS (SELECT FROM pawl.sleeper s WHERE s.shard = 0 AND s.queue = queue)
 			OR current_setting('transaction_isolation') <> 'read committed' INTO rings;
 		IF rings THEN
+			PERFORM pawl.ring(ARRAY[queue]);
+		END IF;
+	ELSIF group_key IS NULL THEN
+		INSERT INTO pawl.scheduled (job_id, due, priority, keyed, batched, queue, kind)
+		VALUES (id, run_at, priority, unique_key IS NOT NULL, batch IS NOT NULL, queue, kind);
+	ELSE
+		INSERT INTO pawl.waiting (job_id, due, run_key, keyed, batched, tenant, group_key,
+			queue, kind)
+		VALUES (id, greatest(run_at, clock_timestamp()), run_key, unique_key IS NOT NULL,
+			batch IS NOT NULL, pawl.tenant_of(group_key), group_key, queue, kind);
+		IF (run_at > clock_timestamp()) IS NOT TRUE THEN
 			PERFORM pawl.ring(ARRAY[queue]);
 		END IF;
 	END IF;

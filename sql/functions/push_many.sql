@@ -2,8 +2,8 @@
 --
 -- Two forms.  push_many(jobs): a JSON array of objects whose members are named as
 -- push's parameters, any mix; an unknown member is refused.  push_many(kind, args[],
--- ...): the fast path for many jobs that differ in their args alone, and in unique_keys:
--- one a job (NULL: none).
+-- ...): the fast path for many jobs that differ in their args alone, and in unique_keys,
+-- group_keys and run_keys: one a job (NULL: none).
 -- Returns: (ordinal from 1, job, created) in the order of the input; created is false
 -- for a job that was there already, because its key had a live job or stands twice in
 -- the call.
@@ -25,6 +25,8 @@ CREATE OR REPLACE FUNCTION pawl.push_many(
 	meta jsonb DEFAULT NULL,
 	unique_keys text[] DEFAULT NULL,
 	unique_until text DEFAULT 'end',
+	group_keys text[] DEFAULT NULL,
+	run_keys bigint[] DEFAULT NULL,
 	batch bigint DEFAULT NULL,
 	stage text DEFAULT NULL,
 	parent_fence bigint DEFAULT NULL,
@@ -54,6 +56,9 @@ BEGIN
 				WHERE octet_length(a::text) > 1048576)),
 			HINT = 'Store the data elsewhere and push a reference to it.';
 	END IF;
+	IF num_nonnulls(group_keys, run_keys) > 0 THEN
+		PERFORM pawl.check_groups(group_keys, run_keys, cardinality(args));
+	END IF;
 	IF num_nonnulls(batch, stage, parent_fence, parent) > 0 THEN
 		SELECT e.epoch, e.into_stage INTO epoch, stage
 		FROM pawl.enter_batch(batch, stage, parent, parent_fence) e;
@@ -65,33 +70,44 @@ BEGIN
 		PERFORM pawl.check_keys(unique_keys, cardinality(args), unique_until);
 		until_start := coalesce(unique_until = 'start', false);
 		SELECT k.jobs, k.made INTO ids, made
-		FROM pawl.take_keys(unique_keys,
+		FROM pawl.take_keys(pawl.scoped_keys(group_keys, unique_keys),
 			array_fill(until_start, ARRAY[cardinality(args)]),
 			current_setting('lock_timeout')::interval) k;
 	END IF;
 	stamp := clock_timestamp();
 	INSERT INTO pawl.job (id, pushed_at, run_at, timeout, max_attempts, priority,
-		until_start, queue, kind, args, meta, unique_key, batch, epoch, stage)
+		until_start, queue, kind, args, meta, unique_key, batch, epoch, stage, group_key,
+		run_key)
 	SELECT u.id, stamp, run_at, timeout, max_attempts, priority,
 		CASE WHEN u.key IS NOT NULL THEN until_start END, queue, kind,
-		coalesce(u.a, '{}'), meta, u.key, batch, epoch, stage
-	FROM unnest(ids, args, unique_keys, made) u (id, a, key, made)
+		coalesce(u.a, '{}'), meta, u.key, batch, epoch, stage, u.group_key, u.run_key
+	FROM unnest(ids, args, unique_keys, made, group_keys, run_keys)
+		u (id, a, key, made, group_key, run_key)
 	WHERE u.made IS NOT FALSE;
 	IF batch IS NOT NULL THEN
 		INSERT INTO pawl.batch_delta (batch, epoch, stage, total)
 		SELECT batch, epoch, stage, count(*) FROM unnest(ids, made) u (id, made)
 		WHERE u.made IS NOT FALSE HAVING count(*) > 0;
 	END IF;
+	IF group_keys IS NOT NULL THEN
+		INSERT INTO pawl.waiting (job_id, due, run_key, keyed, batched, tenant, group_key,
+			queue, kind)
+		SELECT u.id, greatest(run_at, stamp), u.run_key, u.key IS NOT NULL,
+			batch IS NOT NULL, pawl.tenant_of(u.group_key), u.group_key, queue, kind
+		FROM unnest(ids, unique_keys, made, group_keys, run_keys)
+			u (id, key, made, group_key, run_key)
+		WHERE u.made IS NOT FALSE AND u.group_key IS NOT NULL;
+	END IF;
 	IF run_at > stamp THEN
 		INSERT INTO pawl.scheduled (job_id, due, priority, keyed, batched, queue, kind)
 		SELECT u.id, run_at, priority, u.key IS NOT NULL, batch IS NOT NULL, queue, kind
-		FROM unnest(ids, unique_keys, made) u (id, key, made)
-		WHERE u.made IS NOT FALSE;
+		FROM unnest(ids, unique_keys, made, group_keys) u (id, key, made, group_key)
+		WHERE u.made IS NOT FALSE AND u.group_key IS NULL;
 	ELSE
 		INSERT INTO pawl.ready (job_id, priority, keyed, batched, queue, kind)
 		SELECT u.id, priority, u.key IS NOT NULL, batch IS NOT NULL, queue, kind
-		FROM unnest(ids, unique_keys, made) u (id, key, made)
-		WHERE u.made IS NOT FALSE;
+		FROM unnest(ids, unique_keys, made, group_keys) u (id, key, made, group_key)
+		WHERE u.made IS NOT FALSE AND u.group_key IS NULL;
 		PERFORM pawl.ring(ARRAY[queue]);
 	END IF;
 	RETURN QUERY SELECT u.o::int, u.id, u.made IS NOT FALSE
@@ -122,6 +138,8 @@ DECLARE
 	fences bigint[];
 	parents bigint[];
 	epochs int[];
+	group_names text[];
+	runs bigint[];
 	made boolean[];
 	stamp timestamptz;
 BEGIN
@@ -132,9 +150,11 @@ BEGIN
 		array_agg(s.run_at), array_agg(s.max_attempts), array_agg(s.timeout),
 		array_agg(s.meta), array_agg(s.unique_key), array_agg(s.unique_until = 'start'),
 		array_agg(s.batch), array_agg(s.stage), array_agg(s.parent_fence),
-		array_agg(s.parent)
+		array_agg(s.parent),
+		CASE WHEN count(s.group_key) > 0 THEN array_agg(s.group_key) END,
+		array_agg(s.run_key)
 	INTO kinds, argss, queue_names, priorities, run_ats, limits, timeouts, metas, keys,
-		starts, batches, stages, fences, parents
+		starts, batches, stages, fences, parents, group_names, runs
 	FROM jsonb_array_elements(jobs) WITH ORDINALITY e (value, o),
 		LATERAL pawl.read_job(e.value, e.o) s;
 	IF cardinality(array_remove(batches || fences || parents, NULL)) > 0
@@ -144,32 +164,44 @@ BEGIN
 	END IF;
 	IF cardinality(array_remove(keys, NULL)) > 0 THEN
 		SELECT k.jobs, k.made INTO ids, made
-		FROM pawl.take_keys(keys, starts, current_setting('lock_timeout')::interval) k;
+		FROM pawl.take_keys(pawl.scoped_keys(group_names, keys), starts,
+			current_setting('lock_timeout')::interval) k;
 	ELSE
 		SELECT array_agg(nextval('pawl.job_id')) INTO ids
 		FROM generate_series(1, cardinality(kinds));
 	END IF;
 	stamp := clock_timestamp();
 	INSERT INTO pawl.job (id, pushed_at, run_at, timeout, max_attempts, priority,
-		until_start, queue, kind, args, meta, unique_key, batch, epoch, stage)
+		until_start, queue, kind, args, meta, unique_key, batch, epoch, stage, group_key,
+		run_key)
 	SELECT s.id, stamp, s.run_at, s.timeout, s.max_attempts, s.priority,
 		CASE WHEN s.key IS NOT NULL THEN s.start END, s.queue, s.kind, s.args, s.meta, s.key,
-		s.batch, s.epoch, s.stage
+		s.batch, s.epoch, s.stage, s.group_key, s.run_key
 	FROM unnest(ids, run_ats, timeouts, limits, priorities, queue_names, kinds, argss, metas,
-		keys, starts, batches, epochs, stages, made) s (id, run_at, timeout, max_attempts,
-		priority, queue, kind, args, meta, key, start, batch, epoch, stage, made)
+		keys, starts, batches, epochs, stages, group_names, runs, made) s (id, run_at,
+		timeout, max_attempts, priority, queue, kind, args, meta, key, start, batch, epoch,
+		stage, group_key, run_key, made)
 	WHERE s.made IS NOT FALSE;
+	IF group_names IS NOT NULL THEN
+		INSERT INTO pawl.waiting (job_id, due, run_key, keyed, batched, tenant, group_key,
+			queue, kind)
+		SELECT s.id, greatest(s.run_at, stamp), s.run_key, s.key IS NOT NULL,
+			s.batch IS NOT NULL, pawl.tenant_of(s.group_key), s.group_key, s.queue, s.kind
+		FROM unnest(ids, run_ats, queue_names, kinds, keys, batches, group_names, runs, made)
+			s (id, run_at, queue, kind, key, batch, group_key, run_key, made)
+		WHERE s.made IS NOT FALSE AND s.group_key IS NOT NULL;
+	END IF;
 	INSERT INTO pawl.scheduled (job_id, due, priority, keyed, batched, queue, kind)
 	SELECT s.id, s.run_at, s.priority, s.key IS NOT NULL, s.batch IS NOT NULL, s.queue,
 		s.kind
-	FROM unnest(ids, run_ats, priorities, queue_names, kinds, keys, batches, made)
-		s (id, run_at, priority, queue, kind, key, batch, made)
-	WHERE s.made IS NOT FALSE AND s.run_at > stamp;
+	FROM unnest(ids, run_ats, priorities, queue_names, kinds, keys, batches, group_names,
+		made) s (id, run_at, priority, queue, kind, key, batch, group_key, made)
+	WHERE s.made IS NOT FALSE AND s.run_at > stamp AND s.group_key IS NULL;
 	INSERT INTO pawl.ready (job_id, priority, keyed, batched, queue, kind)
 	SELECT s.id, s.priority, s.key IS NOT NULL, s.batch IS NOT NULL, s.queue, s.kind
-	FROM unnest(ids, run_ats, priorities, queue_names, kinds, keys, batches, made)
-		s (id, run_at, priority, queue, kind, key, batch, made)
-	WHERE s.made IS NOT FALSE AND (s.run_at > stamp) IS NOT TRUE;
+	FROM unnest(ids, run_ats, priorities, queue_names, kinds, keys, batches, group_names,
+		made) s (id, run_at, priority, queue, kind, key, batch, group_key, made)
+	WHERE s.made IS NOT FALSE AND (s.run_at > stamp) IS NOT TRUE AND s.group_key IS NULL;
 	IF epochs IS NOT NULL THEN
 		INSERT INTO pawl.batch_delta (batch, epoch, stage, total)
 		SELECT s.batch, s.epoch, s.stage, count(*)

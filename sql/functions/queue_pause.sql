@@ -8,5 +8,5 @@ LANGUAGE sql SECURITY DEFINER
 SET search_path = pawl, pg_temp
 SET lock_timeout = '5s'
 AS $$
-	SELECT pawl.queue_set_paused(queue, true)
+	SELECT pawl.queue_set(queue, '{"paused": true}')
 $$;

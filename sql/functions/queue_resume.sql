@@ -8,6 +8,5 @@ LANGUAGE sql SECURITY DEFINER
 SET search_path = pawl, pg_temp
 SET lock_timeout = '5s'
 AS $$
-	SELECT pawl.queue_set_paused(queue, false);
-	SELECT pawl.ring(ARRAY[queue])
+	SELECT pawl.queue_set(queue, '{"paused": false}')
 $$;

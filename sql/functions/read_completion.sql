@@ -14,7 +14,8 @@ DECLARE
 BEGIN
 	IF jsonb_typeof(value) = 'object' THEN
 		SELECT min(k.name) INTO refused FROM jsonb_object_keys(value) k (name)
-		WHERE k.name IN ('run_at', 'batch', 'stage', 'parent', 'parent_fence');
+		WHERE k.name IN ('run_at', 'group_key', 'run_key', 'batch', 'stage', 'parent',
+			'parent_fence');
 		IF refused IS NOT NULL THEN
 			RAISE EXCEPTION 'job 1 of the call: "%" is refused', refused
 				USING ERRCODE = '22023',

@@ -7,14 +7,15 @@ CREATE OR REPLACE FUNCTION pawl.read_job(value jsonb, ordinal bigint,
 	OUT kind text, OUT args jsonb, OUT queue text, OUT priority int,
 	OUT run_at timestamptz, OUT unique_key text, OUT unique_until text,
 	OUT max_attempts int, OUT timeout interval, OUT meta jsonb, OUT batch bigint,
-	OUT stage text, OUT parent_fence bigint, OUT parent bigint)
+	OUT stage text, OUT parent_fence bigint, OUT parent bigint, OUT group_key text,
+	OUT run_key bigint)
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
 	wanted constant jsonb := '{"kind": "string", "args": null, "queue": "string",
 		"priority": "number", "run_at": "string", "unique_key": "string",
 		"unique_until": "string", "max_attempts": "number", "timeout": "string",
-		"meta": null, "batch": "number", "stage": "string", "parent_fence": "number",
+		"group_key": "string", "run_key": "number", "meta": null, "batch": "number", "stage": "string", "parent_fence": "number",
 		"parent": "number"}';
 	member text;
 BEGIN
@@ -25,8 +26,8 @@ BEGIN
 		IF NOT wanted ? member THEN
 			RAISE EXCEPTION 'unknown member "%"', member USING ERRCODE = '22023',
 				HINT = 'Members are kind, args, queue, priority, run_at, unique_key, '
-					'unique_until, batch, stage, max_attempts, timeout, meta, parent_fence and '
-					'parent.';
+					'unique_until, group_key, run_key, batch, stage, max_attempts, timeout, meta, '
+					'parent_fence and parent.';
 		ELSIF jsonb_typeof(value -> member) NOT IN (wanted ->> member, 'null') THEN
 			RAISE EXCEPTION '"%" must be a %', member, wanted ->> member
 				USING ERRCODE = '22023';
@@ -46,9 +47,14 @@ BEGIN
 	stage := value ->> 'stage';
 	parent_fence := (value ->> 'parent_fence')::bigint;
 	parent := (value ->> 'parent')::bigint;
+	group_key := value ->> 'group_key';
+	run_key := (value ->> 'run_key')::bigint;
 	PERFORM pawl.check_job(kind, args, queue, priority, max_attempts, timeout, meta);
 	IF unique_key IS NOT NULL THEN
 		PERFORM pawl.check_key(unique_key, unique_until);
+	END IF;
+	IF num_nonnulls(group_key, run_key) > 0 THEN
+		PERFORM pawl.check_group(group_key, run_key);
 	END IF;
 EXCEPTION WHEN data_exception THEN
 	DECLARE

@@ -2,7 +2,7 @@
 --
 -- Deletes the rows of workers whose lease is over, and the flags of those that are gone;
 -- and then, in a new statement (or it would miss a claim in flight), moves what no worker
--- holds: back to ready as a crash, or to failed at the third.
+-- holds: back to ready (grouped: to waiting) as a crash, or to failed at the third.
 -- Parameters: n: at most so many jobs, 1 to 10000.
 -- Returns: how many were moved; call again while it is n.
 -- Errors: 22023; 25001 outside READ COMMITTED.

@@ -3,7 +3,7 @@
 -- Waits at most 50 ms for a lock, and then all is given back: who reruns a batch gives
 -- way to a user's transaction.  Internal.
 -- Locks: the batch's last row FOR UPDATE; then unique keys, ascending, as take_keys;
--- inserts into batch, job, scheduled, ready, batch_delta.
+-- inserts into batch, job, scheduled, ready, waiting, batch_delta.
 -- Index: batch_pkey; job_batch of the partitions from the batch's first job on.
 CREATE OR REPLACE FUNCTION pawl.rerun_round(batch bigint, every boolean)
 RETURNS int
@@ -26,8 +26,9 @@ BEGIN
 	END IF;
 	-- first its completion job, so that all keys are taken in one order
 	EXECUTE
-		'SELECT array_agg(o.id), array_agg(o.unique_key), array_agg(o.until_start)
-		FROM (SELECT j.id, j.unique_key, coalesce(j.until_start, false) AS until_start
+		'SELECT array_agg(o.id), array_agg(o.key), array_agg(o.until_start)
+		FROM (SELECT j.id, pawl.scoped_key(j.group_key, j.unique_key) AS key,
+				coalesce(j.until_start, false) AS until_start
 			FROM pawl.job j, LATERAL (SELECT e.state FROM pawl.outcome e
 				WHERE e.shard = 0 AND e.job_id = j.id AND e.job_id > $3 OFFSET 0) e
 			WHERE j.batch = $1 AND j.epoch = $2 AND j.id > $3

@@ -1,7 +1,7 @@
 -- retain_jobs(keep): one step of retain for jobs, outcomes and attempts
 --
 -- Returns: as retain.  Internal.
--- Locks: as retain_attempts, empty_partition and drop_partition.
+-- Locks: as retain_attempts, retain_stops, empty_partition and drop_partition.
 -- Index: primary keys.
 CREATE OR REPLACE FUNCTION pawl.retain_jobs(keep interval)
 RETURNS TABLE (step text, part text, gone bigint, kept bigint)
@@ -31,6 +31,10 @@ BEGIN
 		IF n <= few THEN
 			gone := pawl.retain_attempts(p.low, p.high, chunk);
 			step := CASE WHEN gone > 0 THEN 'attempts' END;
+			IF step IS NULL THEN
+				gone := pawl.retain_stops(p.low, p.high, chunk);
+				step := CASE WHEN gone > 0 THEN 'stops' END;
+			END IF;
 		END IF;
 		IF step IS NULL AND n > 0 THEN
 			SELECT e.gone, e.kept INTO gone, kept

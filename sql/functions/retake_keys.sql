@@ -15,18 +15,19 @@ DECLARE
 BEGIN
 	FOR j IN EXECUTE
 		-- each key once: a take of its own key would wait for a job that is not live yet
-		'SELECT DISTINCT ON (j.unique_key) j.id, j.unique_key, j.until_start FROM pawl.job j
+		'SELECT DISTINCT ON (k.key) j.id, k.key, j.until_start
+		FROM pawl.job j, LATERAL (SELECT pawl.scoped_key(j.group_key, j.unique_key)) k (key)
 		WHERE j.shard = 0 AND j.id = ANY ($1) AND j.id BETWEEN $2 AND $3
 			AND j.unique_key IS NOT NULL
 			AND EXISTS (SELECT FROM pawl.outcome o
 				WHERE o.shard = 0 AND o.job_id = j.id AND o.job_id BETWEEN $2 AND $3
 					AND o.state <> ''succeeded'')
-		ORDER BY j.unique_key, j.id'
+		ORDER BY k.key, j.id'
 	USING jobs, (SELECT min(i) FROM unnest(jobs) i), (SELECT max(i) FROM unnest(jobs) i)
 	LOOP
 		busy := j.id;
 		IF (SELECT k.taken
-			FROM pawl.take_key(j.unique_key, j.until_start, j.id, patience) k) THEN
+			FROM pawl.take_key(j.key, j.until_start, j.id, patience) k) THEN
 			kept := kept || j.id;
 		END IF;
 	END LOOP;

@@ -1,7 +1,8 @@
 -- retry: an operator's retry of a failed or cancelled job
 --
--- The job goes back to ready (scheduled, when run_at is to come) with failures and
--- crashes at 0, a new attempt and a new fence; what its outcome said stays in
+-- The job goes back to ready (scheduled, when run_at is to come; waiting, when it is
+-- grouped: it is the head of its group again, which goes on if the job had stopped it) with
+-- failures and crashes at 0, a new attempt and a new fence; what its outcome said stays in
 -- pawl.attempts.  A job that has just ended is not in the snapshot of the one statement
 -- that looks, so the look is repeated with a new one, with a short growing pause.
 -- Returns: the state that it was in: failed or cancelled.
@@ -9,8 +10,8 @@
 -- state, or of a batch that is done or being cancelled; P0002 for an unknown id; 55P03
 -- when somebody else has been retrying it for about a second, or has kept its key
 -- undecided for 5 s; 25001 outside READ COMMITTED.
--- Locks: as retry_round: the job's batch, the unique key, then the row of outcome, SKIP
--- LOCKED.
+-- Locks: as retry_round: the job's batch, the unique key, then the row of outcome and that
+-- of group_stop, SKIP LOCKED.
 CREATE OR REPLACE FUNCTION pawl.retry(job bigint, run_at timestamptz DEFAULT NULL)
 RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER

@@ -1,16 +1,18 @@
--- retry_round(jobs, run_at, patience): take failed and cancelled jobs back to ready, or
--- to scheduled when run_at is to come
+-- retry_round(jobs, run_at, patience): take failed and cancelled jobs back to ready, to
+-- scheduled when run_at is to come, or to waiting when they are grouped
 --
 -- The one statement that makes a terminal job live again.  What the outcome said is kept
 -- in attempt; failures and crashes begin at 0; attempt counts on.  A unique key is taken
 -- anew before, and given back if its job was not won after all; a job whose key has
--- another live job, or whose batch is done or being cancelled, is left out.
+-- another live job, or whose batch is done or being cancelled, is left out.  A group that
+-- the job has stopped goes on with it.
 -- Returns: (job, was) of each job that was won; was is refused for one whose batch is done
 -- or being cancelled; or one job that was "busy": another transaction did not let go of
 -- its key or batch within patience, and nothing was done.  Internal.
 -- Locks: as hold_batches; as retake_keys; rows of outcome in the order of job ids, SKIP
--- LOCKED; inserts into attempt, ready, scheduled and batch_delta; deletes what was
--- inserted into unique_key.
+-- LOCKED; inserts into attempt, ready, scheduled, waiting and batch_delta; deletes rows of
+-- group_stop, SKIP LOCKED: one that is skipped is void; deletes what was inserted into
+-- unique_key.
 -- Index: primary keys, in the partitions between the smallest and the largest id alone.
 CREATE OR REPLACE FUNCTION pawl.retry_round(jobs bigint[], run_at timestamptz,
 	patience interval)
@@ -50,9 +52,11 @@ BEGIN
 			WHERE o.shard = 0 AND o.job_id = h.job_id AND o.job_id BETWEEN $2 AND $3
 			RETURNING o.*
 		), back AS MATERIALIZED (
-			SELECT g.*, j.queue, j.kind, j.priority, j.keyed, j.batch, j.epoch, j.stage
+			SELECT g.*, j.queue, j.kind, j.priority, j.keyed, j.batch, j.epoch, j.stage,
+				j.group_key, j.run_key
 			FROM gone g, LATERAL (SELECT d.queue, d.kind, d.priority,
-					d.unique_key IS NOT NULL AS keyed, d.batch, d.epoch, d.stage
+					d.unique_key IS NOT NULL AS keyed, d.batch, d.epoch, d.stage, d.group_key,
+					d.run_key
 				FROM pawl.job d
 				WHERE d.shard = 0 AND d.id = g.job_id AND d.id BETWEEN $2 AND $3 OFFSET 0) j
 		), kept AS (
@@ -66,14 +70,28 @@ BEGIN
 			SELECT b.job_id, b.attempt, b.priority, b.keyed, b.stage IS NOT NULL, b.queue,
 				b.kind
 			FROM back b
-			WHERE ($4 > $5) IS NOT TRUE
+			WHERE ($4 > $5) IS NOT TRUE AND b.group_key IS NULL
 		), due_later AS (
 			INSERT INTO pawl.scheduled (job_id, due, attempt, priority, keyed, batched, queue,
 				kind)
 			SELECT b.job_id, $4, b.attempt, b.priority, b.keyed, b.stage IS NOT NULL, b.queue,
 				b.kind
 			FROM back b
-			WHERE $4 > $5
+			WHERE $4 > $5 AND b.group_key IS NULL
+		), in_group AS (
+			INSERT INTO pawl.waiting (job_id, due, run_key, attempt, keyed, batched, tenant,
+				group_key, queue, kind)
+			SELECT b.job_id, greatest($4, $5), b.run_key, b.attempt, b.keyed,
+				b.stage IS NOT NULL, pawl.tenant_of(b.group_key), b.group_key, b.queue, b.kind
+			FROM back b
+			WHERE b.group_key IS NOT NULL
+		), lifted AS (
+			DELETE FROM pawl.group_stop s
+			WHERE s.ctid = ANY (ARRAY(
+				SELECT c.row FROM back b, LATERAL (
+					SELECT c.ctid AS row FROM pawl.group_stop c
+					WHERE c.shard = 0 AND c.group_key = b.group_key AND c.job_id = b.job_id
+					FOR UPDATE SKIP LOCKED) c))
 		), counted_back AS (
 			INSERT INTO pawl.batch_delta (batch, epoch, stage, failed, cancelled)
 			SELECT b.batch, b.epoch, b.stage, -count(*) FILTER (WHERE b.state = ''failed''),

@@ -13,7 +13,8 @@ BEGIN
 	EXECUTE
 		'SELECT u.job_id FROM pawl.unique_key u
 		WHERE u.shard = 0 AND u.job_id <> $1 AND u.key =
-			(SELECT j.unique_key FROM pawl.job j WHERE j.shard = 0 AND j.id = $1)'
+			(SELECT pawl.scoped_key(j.group_key, j.unique_key) FROM pawl.job j
+			WHERE j.shard = 0 AND j.id = $1)'
 	INTO rival USING job;
 	RETURN rival;
 END

@@ -13,8 +13,11 @@
 --   crash     ready, or failed at three                                 + 1   crash
 --   cancel    cancelled                                                       cancelled,
 --                                                                      if it was running
--- Locks: rows of ready, scheduled, running in the order of job ids, all SKIP LOCKED: it
--- waits for nobody.  The unique key of a job that ends is deleted by the same statement;
+-- A grouped job goes to waiting instead of scheduled and ready, with its own id, so that it
+-- holds its group.  When it fails for good it leaves a row in group_stop, unless the
+-- policy of its queue is to skip it.
+-- Locks: rows of ready, scheduled, waiting and running in the order of job ids, all SKIP
+-- LOCKED: it waits for nobody.  The unique key of a job that ends is deleted by the same statement;
 -- whoever has the live row is alone with it.  What ends in a batch adds to its counters by
 -- one row of batch_delta for each batch, epoch and stage.
 -- Index: primary keys; unique_key by job.  Written with LATERAL, so that the plan is a loop
@@ -48,19 +51,21 @@ DECLARE
 	queues text[];
 	priorities smallint[];
 	attempt_limits int[];
+	group_keys text[];
+	run_keys bigint[];
 BEGIN
 	IF verb IN ('fail', 'release', 'snooze', 'crash') THEN
-		SELECT d.kinds, d.queues, d.priorities, d.attempt_limits
-		INTO kinds, queues, priorities, attempt_limits
+		SELECT d.kinds, d.queues, d.priorities, d.attempt_limits, d.group_keys, d.run_keys
+		INTO kinds, queues, priorities, attempt_limits, group_keys, run_keys
 		FROM pawl.describe(jobs) d;
 	END IF;
 	RETURN QUERY
 	WITH given AS MATERIALIZED (
 		SELECT DISTINCT ON (g.job_id, g.fence) g.*
 		FROM unnest(jobs, fences, errors, details, categories, delays, finals,
-			kinds, queues, priorities, attempt_limits)
+			kinds, queues, priorities, attempt_limits, group_keys, run_keys)
 			g (job_id, fence, error, detail, category, delay, final,
-			kind, queue, priority, max_attempts)
+			kind, queue, priority, max_attempts, group_key, run_key)
 		ORDER BY g.job_id, g.fence
 	), held AS MATERIALIZED (
 		SELECT r.ctid AS row, g.*
@@ -73,8 +78,9 @@ BEGIN
 		DELETE FROM pawl.running r USING held h
 		WHERE r.ctid = h.row
 		RETURNING r.job_id, 'running' AS was, r.fence, r.worker, r.started_at, r.attempt,
-			r.failures, r.crashes, r.keyed, r.batched, h.error, h.detail, h.category, h.delay,
-			h.final, h.kind, h.queue, h.priority, h.max_attempts
+			r.failures, r.crashes, r.keyed, r.batched, r.grouped, h.error, h.detail,
+			h.category, h.delay, h.final, h.kind, h.queue, h.priority, h.max_attempts,
+			h.group_key, h.run_key
 	), gone_ready AS (
 		DELETE FROM pawl.ready r
 		WHERE r.ctid = ANY (ARRAY(
@@ -89,30 +95,35 @@ BEGIN
 			WHERE c.shard = 0 AND c.job_id = ANY (anywhere)
 			ORDER BY c.job_id FOR UPDATE SKIP LOCKED))
 		RETURNING r.job_id, r.attempt, r.keyed, r.batched
+	), gone_waiting AS (
+		DELETE FROM pawl.waiting r
+		WHERE r.ctid = ANY (ARRAY(
+			SELECT c.ctid FROM pawl.waiting c
+			WHERE c.shard = 0 AND c.job_id = ANY (anywhere)
+			ORDER BY c.job_id FOR UPDATE SKIP LOCKED))
+		RETURNING r.job_id, r.attempt, r.keyed, r.batched
 	), won AS MATERIALIZED (
 		SELECT g.*, CASE
 			WHEN verb = 'cancel' THEN 'cancelled'
 			WHEN g.kind IS NULL THEN 'failed'
-			WHEN verb = 'snooze' THEN 'scheduled'
-			WHEN verb = 'release' THEN 'ready'
-			WHEN verb = 'crash' THEN
-				CASE WHEN g.crashes + 1 < max_crashes THEN 'ready' ELSE 'failed' END
-			WHEN g.final OR g.failures + 1 >= coalesce(g.max_attempts, default_attempts)
-				THEN 'failed'
-			ELSE 'scheduled' END AS state,
-			stamp + make_interval(secs => least(greatest(extract(epoch FROM
-				coalesce(g.delay, pawl.backoff(g.failures)))::float8, 0), longest)) AS due
+			WHEN verb = 'crash' AND g.crashes + 1 >= max_crashes THEN 'failed'
+			WHEN verb = 'fail' AND (g.final
+				OR g.failures + 1 >= coalesce(g.max_attempts, default_attempts)) THEN 'failed'
+			WHEN g.grouped THEN 'waiting'
+			WHEN verb IN ('fail', 'snooze') THEN 'scheduled'
+			ELSE 'ready' END AS state,
+			CASE WHEN verb IN ('fail', 'snooze') THEN
+				stamp + make_interval(secs => least(greatest(extract(epoch FROM
+					coalesce(g.delay, pawl.backoff(g.failures)))::float8, 0), longest))
+				ELSE stamp END AS due
 		FROM gone g
 		UNION ALL
-		SELECT r.job_id, 'ready', NULL, NULL, NULL, r.attempt, 0, 0::smallint,
-			r.keyed, r.batched, errors[1], NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-			'cancelled', NULL
-		FROM gone_ready r
-		UNION ALL
-		SELECT r.job_id, 'scheduled', NULL, NULL, NULL, r.attempt, 0, 0::smallint,
-			r.keyed, r.batched, errors[1], NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-			'cancelled', NULL
-		FROM gone_scheduled r
+		SELECT r.job_id, r.was, NULL, NULL, NULL, r.attempt, 0, 0::smallint,
+			r.keyed, r.batched, NULL, errors[1], NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+			NULL, NULL, NULL, 'cancelled', NULL
+		FROM (SELECT *, 'ready' AS was FROM gone_ready
+			UNION ALL SELECT *, 'scheduled' FROM gone_scheduled
+			UNION ALL SELECT *, 'waiting' FROM gone_waiting) r
 	), freed AS (
 		-- one row for each job that ends
 		DELETE FROM pawl.unique_key u
@@ -149,6 +160,21 @@ BEGIN
 		SELECT w.job_id, w.due, w.attempt, w.failures + (verb = 'fail')::int, w.crashes,
 			w.priority, w.keyed, w.batched, w.queue, w.kind
 		FROM won w WHERE w.state = 'scheduled'
+	), held_back AS (
+		INSERT INTO pawl.waiting (job_id, due, run_key, attempt, failures, crashes, keyed,
+			batched, tenant, group_key, queue, kind)
+		SELECT w.job_id, w.due, w.run_key, w.attempt, w.failures + (verb = 'fail')::int,
+			w.crashes + (verb = 'crash')::int, w.keyed, w.batched,
+			pawl.tenant_of(w.group_key), w.group_key, w.queue, w.kind
+		FROM won w WHERE w.state = 'waiting'
+	), stopped AS (
+		INSERT INTO pawl.group_stop
+			(job_id, stopped_at, run_key, policy, tenant, group_key, queue)
+		SELECT w.job_id, stamp, w.run_key, p.policy, pawl.tenant_of(w.group_key),
+			w.group_key, w.queue
+		FROM won w, LATERAL (SELECT coalesce((SELECT q.on_group_failure FROM pawl.queue q
+			WHERE q.shard = 0 AND q.name = w.queue), 'block') AS policy OFFSET 0) p
+		WHERE w.group_key IS NOT NULL AND w.state = 'failed' AND p.policy <> 'skip'
 	), ended AS (
 		-- What follows the end of a job belongs here, and in settle_complete.
 		INSERT INTO pawl.outcome
@@ -159,8 +185,8 @@ BEGIN
 				ELSE pawl.cut(w.error, 65536) END
 		FROM won w WHERE w.state IN ('failed', 'cancelled')
 	)
-	SELECT w.job_id, w.fence, w.was, w.state, CASE w.state WHEN 'scheduled' THEN w.due END,
-		w.worker
+	SELECT w.job_id, w.fence, w.was, w.state,
+		CASE WHEN w.state IN ('scheduled', 'waiting') THEN w.due END, w.worker
 	FROM won w;
 	IF verb IN ('release', 'crash') THEN
 		PERFORM pawl.ring(queues);

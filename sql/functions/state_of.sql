@@ -17,6 +17,7 @@ BEGIN
 			(SELECT ''running'' FROM pawl.running r WHERE r.shard = 0 AND r.job_id = $1),
 			(SELECT ''ready'' FROM pawl.ready r WHERE r.shard = 0 AND r.job_id = $1),
 			(SELECT ''scheduled'' FROM pawl.scheduled s WHERE s.shard = 0 AND s.job_id = $1),
+			(SELECT ''waiting'' FROM pawl.waiting w WHERE w.shard = 0 AND w.job_id = $1),
 			(SELECT ''missing'' FROM pawl.job j WHERE j.shard = 0 AND j.id = $1))'
 	INTO state USING job;
 	RETURN state;

@@ -1,5 +1,5 @@
--- survivors(part, low, high, cutoff, n): the jobs of a partition that are live, or have
--- ended after cutoff
+-- survivors(part, low, high, cutoff, n): the jobs of a partition that are live, have ended
+-- after cutoff, or keep a group from going on
 --
 -- Live ones first: a job that ends meanwhile is seen by that look or by the other.
 -- Returns: at most n ids; NULL when the partition is to be left for later: more than n
@@ -31,7 +31,7 @@ BEGIN
 			AND l.mode = 'RowExclusiveLock' AND l.pid <> pg_backend_pid()) THEN
 		RETURN NULL;
 	END IF;
-	seen := pawl.live_between(low, high, n);
+	seen := pawl.live_between(low, high, n) || pawl.stopped_between(low, high, n);
 	EXECUTE format('SELECT array_agg(o.job_id) FROM (SELECT c.job_id FROM pawl.%I c
 			WHERE c.finished_at > $1 LIMIT $2) o', 'outcome_p' || part)
 	INTO young USING cutoff, n;

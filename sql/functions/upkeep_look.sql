@@ -9,20 +9,20 @@
 -- is looked at, orphans too): see first_due.
 -- Returns: one row.  todo: which of these duties the worker has, and has something to do
 -- for (partitions and retain are always told); suspects: as suspects_waiting for the
--- worker's queues and kinds.  Of promote, and NULL when it is another's: looked_at; due:
+-- worker's queues and kinds; groups: as groups_waiting.  Of promote, and NULL when it is another's: looked_at; due:
 -- the earliest due time since the mark that is over; next_due: the first that comes
 -- within the lease (NULL: none).
 -- Errors: 22023.
 -- Locks: the duties' rows, by duty, SKIP LOCKED.
--- Index: upkeep_pkey, worker_pkey; and as first_due, lost_waiting, fold_waiting and
--- suspects_waiting.
+-- Index: upkeep_pkey, worker_pkey; and as first_due, lost_waiting, fold_waiting,
+-- suspects_waiting and groups_waiting.
 CREATE OR REPLACE FUNCTION pawl.upkeep_look(
 	worker uuid,
 	duties text[],
 	lease interval,
 	since timestamptz DEFAULT NULL)
 RETURNS TABLE (todo text[], suspects boolean, looked_at timestamptz, due timestamptz,
-	next_due timestamptz)
+	next_due timestamptz, groups boolean)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pawl, pg_temp
 SET lock_timeout = '50ms'
@@ -82,6 +82,11 @@ BEGIN
 	EXCEPTION WHEN lock_not_available THEN
 	END;
 	suspects := coalesce(suspects, false);
+	BEGIN
+		groups := pawl.groups_waiting();
+	EXCEPTION WHEN lock_not_available THEN
+		groups := false;	-- the next tick tells it
+	END;
 	RETURN NEXT;
 END
 $$;

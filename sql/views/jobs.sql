@@ -8,6 +8,7 @@ SELECT j.id,
 		WHEN x.job_id IS NOT NULL THEN 'running'
 		WHEN r.job_id IS NOT NULL THEN 'ready'
 		WHEN s.job_id IS NOT NULL THEN 'scheduled'
+		WHEN w.job_id IS NOT NULL THEN 'waiting'
 	END AS state,
 	j.kind,
 	j.queue,
@@ -15,10 +16,10 @@ SELECT j.id,
 	j.args,
 	j.meta,
 	j.pushed_at,
-	coalesce(s.due, j.run_at) AS run_at,
-	coalesce(o.attempt, x.attempt, r.attempt, s.attempt) AS attempt,
-	coalesce(x.failures, r.failures, s.failures) AS failures,
-	coalesce(x.crashes, r.crashes, s.crashes) AS crashes,
+	coalesce(s.due, CASE WHEN w.attempt > 0 THEN w.due END, j.run_at) AS run_at,
+	coalesce(o.attempt, x.attempt, r.attempt, s.attempt, w.attempt) AS attempt,
+	coalesce(x.failures, r.failures, s.failures, w.failures) AS failures,
+	coalesce(x.crashes, r.crashes, s.crashes, w.crashes) AS crashes,
 	coalesce(j.max_attempts, 20) AS max_attempts,
 	coalesce(j.timeout, interval '15 min') AS timeout,
 	coalesce(o.worker, x.worker) AS worker,
@@ -33,10 +34,13 @@ SELECT j.id,
 	CASE j.until_start WHEN true THEN 'start' WHEN false THEN 'end' END AS unique_until,
 	j.batch,
 	j.stage,
-	j.epoch
+	j.epoch,
+	j.group_key,
+	j.run_key
 FROM pawl.job j
 LEFT JOIN pawl.ready r ON r.job_id = j.id AND r.shard = j.shard
 LEFT JOIN pawl.scheduled s ON s.job_id = j.id AND s.shard = j.shard
+LEFT JOIN pawl.waiting w ON w.job_id = j.id AND w.shard = j.shard
 LEFT JOIN pawl.running x ON x.job_id = j.id AND x.shard = j.shard
 LEFT JOIN pawl.outcome o ON o.job_id = j.id AND o.shard = j.shard
 WHERE j.shard = 0;
