@@ -7,8 +7,8 @@ RETURNS void
 LANGUAGE plpgsql
 AS $$
 BEGIN
-	RAISE EXCEPTION 'could not get unique key %within %', coalesce('"' || key || '" ', ''),
-		current_setting('lock_timeout')
+	RAISE EXCEPTION 'could not get unique key %within %',
+		coalesce(pawl.named_key(key) || ' ', ''), current_setting('lock_timeout')
 		USING ERRCODE = '55P03',
 		DETAIL = coalesce(nullif(why, ''),
 			'Another transaction has taken or freed it, and is still open.'),

@@ -56,8 +56,8 @@ BEGIN
 		SELECT u.job_id, u.until_start INTO job, frees FROM pawl.unique_key u
 		WHERE u.shard = 0 AND u.key = take_key.key;
 		IF NOT FOUND OR (frees AND NOT pawl.hold_jobs(ARRAY[job])) THEN
-			RAISE EXCEPTION 'unique key "%" was taken or freed by another transaction', key
-				USING ERRCODE = '40001',
+			RAISE EXCEPTION 'unique key % was taken or freed by another transaction',
+				pawl.named_key(key) USING ERRCODE = '40001',
 				DETAIL = format('The transaction runs in %s.',
 					upper(current_setting('transaction_isolation'))),
 				HINT = 'Repeat the transaction.';

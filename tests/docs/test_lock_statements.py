@@ -12,7 +12,7 @@ import sql_locks
 
 PAGE = (sql_locks.REPO / "docs" / "lock-order.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| `(\w+)` (\d+) \| (.+?) \| (.+?) \| (.+?) \|$", re.M)
-LIVE = ("delete ready", "delete scheduled", "delete running")
+LIVE = ("delete ready", "delete scheduled", "delete waiting", "delete running")
 TREE = sql_locks.of_the_tree()
 # gives back keys that the same call has inserted: nobody else has seen them
 OWN_KEYS = ("retry_round 2",)

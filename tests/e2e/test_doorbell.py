@@ -13,6 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from harness.api import Api
+from harness.grouped import Runner
 from harness.ledger import Ledger
 from harness.program import Worker
 from harness.wait import wait_until
@@ -114,6 +115,31 @@ def test_for_nobody_nothing_rings(db, api, ear):
     api.value("worker_wake", worker=wid)
     api.push(queue="other")
     assert ear.told() == []
+
+
+def test_groups_ring(db, api, ear):
+    """Whoever brings a job into a group rings for it, unless it is not due."""
+    runner = Runner(api)
+    api.value("worker_sleep", worker=runner.worker, queues=["default"])
+
+    def rings(call, *args, **named):
+        answer = call(*args, **named)
+        return ear.told() == ["default"], answer
+
+    assert not rings(api.push, group_key="h", run_at="infinity")[0]
+    rang, job = rings(api.push, group_key="g")
+    assert rang and rings(api.push_some, 2, group_keys=["g", "g"])[0]
+    assert rings(api.rows, "push_many", jobs=psycopg.types.json.Jsonb(
+        [{"kind": "k", "group_key": "g"}]))[0]
+    assert rings(api.release, job, runner.dispatch().fence)[0]
+    fence = runner.dispatch().fence
+    assert not rings(api.fail, job, fence, retry=False)[0]
+    assert rings(api.retry, job)[0]
+    runner.dispatch()
+    db.execute("UPDATE pawl.worker SET expires_at = clock_timestamp()")
+    with db.connect() as connection:  # and with the last worker its flag
+        api.value("worker_sleep", worker=api.worker_start(), queues=["default"])
+        assert rings(Api(connection).value, "recover") == (True, 1)
 
 
 def test_channels(db):

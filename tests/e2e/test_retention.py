@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from harness.api import Api, json_array, sqlstate
 from harness.batches import Batch
+from harness.grouped import Runner, stops
 from harness.narrow import AHEAD, NAIVE_EMPTY, narrow
 from harness.paths import REPO
 from harness.wait import wait_until
@@ -61,6 +62,7 @@ def everything(api, jobs):
         ("job", "id"),
         ("ready", "job_id"),
         ("scheduled", "job_id"),
+        ("waiting", "job_id"),
         ("running", "job_id"),
         ("outcome", "job_id"),
         ("attempt", "job_id"),
@@ -108,6 +110,7 @@ def kept(api):
     """One job of each live state among a hundred old ones, and one that ended lately."""
     kept = {"ready": api.push("kept", args={"n": 1}, meta='{"m": 2}', queue="r", priority=7)}
     kept["scheduled"] = api.push("kept", args={"n": 2}, run_at="infinity", queue="s")
+    kept["waiting"] = api.push("kept", args={"n": 6}, queue="w", group_key="a/g", run_key=1)
     kept["running"] = api.push("kept", args={"n": 3}, queue="x", timeout="1 day")
     kept["failing"] = api.push("kept", args={"n": 4}, queue="f")
     kept["young"] = api.push("kept", args={"n": 5}, queue="y")
@@ -127,7 +130,7 @@ def test_survivors_keep_everything(api, kept):
     jobs = sorted(kept["jobs"].values())
     before = everything(api, jobs)
     sequence = api.one("SELECT last_value FROM pawl.job_id")
-    assert retain(api) == [("emptied", "0", WIDTH - 1 - 5, 5), ("emptied", "1", WIDTH, 0)]
+    assert retain(api) == [("emptied", "0", WIDTH - 1 - 6, 6), ("emptied", "1", WIDTH, 0)]
     assert everything(api, jobs) == before
     assert [row.id for row in api.query("SELECT id FROM pawl.job ORDER BY 1")] == [*jobs, sequence]
     ended = [row.job_id for row in api.query("SELECT job_id FROM pawl.outcome ORDER BY 1")]
@@ -152,9 +155,12 @@ def test_survivors_live_on(api, kept):
     for row in rows:
         api.complete(row.job, row.fence)
     assert sqlstate(api.retry, jobs["young"]) == "PW004"
+    claim = Runner(api, "a/g").dispatch()
+    assert (claim.job, api.job(claim.job).run_key) == (jobs["waiting"], 1)
+    api.complete(claim.job, claim.fence)
     age(api)
     assert retain(api) == [
-        ("emptied", "0", 5, 0),
+        ("emptied", "0", 6, 0),
         ("attempts", "0", 2, None),
         ("dropped", "0", 0, None),
         ("dropped", "0", 0, None),
@@ -222,6 +228,30 @@ def test_attempts_of_those_that_stay_stay(api):
     fill(api)
     assert [step[0] for step in retain(api)] == ["emptied", "emptied"]
     assert api.attempts(job) == ["error"]
+
+
+def fail_head(api, group):
+    """A job of the group that has failed for good; its id."""
+    job = api.push(group_key=group)
+    api.fail(job, Runner(api, group).dispatch().fence, retry=False)
+    return job
+
+
+def test_what_keeps_a_group_from_going_on_stays(api):
+    """The bug: an operator is to retry the job that a group waits for, and it is gone; or
+    stops of groups that nobody pushes into any more are kept for ever."""
+    blocking, alone = fail_head(api, "a/blocked"), fail_head(api, "b/alone")
+    behind = api.push(group_key="a/blocked")
+    fill(api, until=WIDTH)
+    before = everything(api, [blocking, behind])
+    assert stops(api) == {blocking: "block", alone: "block"}
+    assert retain(api) == [("emptied", "0", WIDTH - 1 - 2, 2), ("stops", "0", 1, None)]
+    assert everything(api, [blocking, behind]) == before
+    assert stops(api) == {blocking: "block"}
+    assert api.retry(blocking) == "failed" and stops(api) == {}
+    assert api.cancel(blocking) == api.cancel(behind) == "waiting"
+    age(api)
+    assert retain(api)[0] == ("emptied", "0", 2, 0)
 
 
 def test_young_partitions_stay(api):

@@ -26,6 +26,8 @@ SELECT count(*) FROM pawl.push_many('k', array_fill('{}'::jsonb, ARRAY[20000]), 
 SELECT count(*) FROM pawl.push_many('k', array_fill('{}'::jsonb, ARRAY[20000]), queue => 'starts',
 	unique_keys => (SELECT array_agg('start ' || n) FROM generate_series(1, 20000) n),
 	unique_until => 'start');
+SELECT count(*) FROM pawl.push_many('k', array_fill('{}'::jsonb, ARRAY[20000]), queue => 'groups',
+	group_keys => (SELECT array_agg('t' || n % 7 || '/' || n % 5000) FROM generate_series(1, 20000) n));
 SELECT pawl.worker_start('w', interval '1 hour');
 """
 
@@ -66,6 +68,8 @@ def calls(api, wid):
     objects = "array_fill('{}'::jsonb, ARRAY[10])"
     failed = [row.id for row in api.rows("job_list", state="failed", n=PER_CALL)]
     ready = [row.id for row in api.rows("job_list", state="ready", n=PER_CALL)]
+    ended, *grouped = [row.id for row in api.rows("job_list", state="waiting", n=PER_CALL)]
+    api.cancel(ended)
     found = {
         "claim": f"pawl.claim('{wid}', 10)",
         "claim of another kind": f"pawl.claim('{wid}', 10, queues => '{{other}}')",
@@ -90,12 +94,19 @@ def calls(api, wid):
         "recover of nothing": "pawl.recover()",
         "suspects_waiting": "pawl.suspects_waiting('{default}')",
         "queues": "pawl.queues",
+        "cancel of what waits": f"pawl.cancel({grouped[0]})",
+        "cancel_many of what waits": f"pawl.cancel_many(ARRAY{grouped}::bigint[])",
+        "retry into a group": f"pawl.retry({ended})",
+        "push into a group": "pawl.push('k', group_key => 't1/17')",
+        "push_many into groups": f"pawl.push_many('k', {objects}, group_keys => "
+        "(SELECT array_agg('t1/' || n) FROM generate_series(1, 10) n))",
+        "groups_waiting": "pawl.groups_waiting()",
         "one job": f"pawl.jobs WHERE id = {failed[3]}",
         "attempts of a job": f"pawl.attempts WHERE job = {failed[3]}",
         "job_list": "pawl.job_list(n => 10)",
         "states of jobs": f"({query('job_states')}) q".replace("$1", f"ARRAY{failed + ready}"),
     }
-    for state in ("ready", "scheduled", "running", "succeeded", "failed", "cancelled"):
+    for state in ("ready", "scheduled", "waiting", "running", "succeeded", "failed", "cancelled"):
         found[f"job_list {state}"] = f"pawl.job_list('{state}', n => 10)"
     return found
 
@@ -141,7 +152,7 @@ def test_each_function_reads_little(crowd, statistics):
     print(found)
     assert scans(api) == before
     assert [name for name, _ in before] == [
-        "attempt", "job", "outcome", "ready", "scheduled", "unique_key"]
+        "attempt", "job", "outcome", "ready", "scheduled", "unique_key", "waiting"]
     assert {name: n for name, n in found.items() if n > BLOCKS} == {}
 
 

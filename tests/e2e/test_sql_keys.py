@@ -10,7 +10,7 @@ from harness import schema
 from harness.api import Api, json_array, sqlstate
 from psycopg.types.json import Jsonb
 
-LIVE_TABLES = ("ready", "scheduled", "running", "unique_key")
+LIVE_TABLES = ("ready", "scheduled", "waiting", "running", "unique_key")
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ import pytest
 from harness.storm import (
     Canceller,
     Fencer,
+    GroupPusher,
+    GroupWorker,
     Pusher,
     Retrier,
     Steward,
@@ -25,8 +27,9 @@ from harness.storm import (
 SECONDS = 60 if os.environ.get("PAWL_TORTURE") else 10
 STEPS = 21  # of each actor, at the least
 SEED = int(os.environ.get("PAWL_SEED", random.SystemRandom().randrange(10**9)))
-LIVE = {"ready", "scheduled", "running"}
-FLEET = [(Pusher, 1), (Worker, 3), (Fencer, 1), (Canceller, 2), (Retrier, 1), (Steward, 2)]
+LIVE = {"ready", "scheduled", "waiting", "running"}
+FLEET = [(GroupPusher, 1), (Worker, 3), (GroupWorker, 2), (Fencer, 1), (Canceller, 2),
+         (Retrier, 1), (Steward, 2)]
 
 
 @pytest.fixture(scope="module")

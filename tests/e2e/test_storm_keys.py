@@ -14,7 +14,7 @@ from collections import Counter, defaultdict
 
 import pytest
 from harness.narrow import NAIVE_EMPTY, narrow
-from harness.storm import Canceller, Steward, Worker
+from harness.storm import Canceller, GroupWorker, Steward, Worker
 from harness.storm_keys import (
     KeyFencer,
     KeyPusher,
@@ -36,6 +36,7 @@ FLEET = [
     (Worker, 4),
     (KeyFencer, 2),
     (LoopWorker, 2),
+    (GroupWorker, 2),
     (Canceller, 1),
     (KeyRetrier, 1),
     (Steward, 1),
@@ -84,7 +85,8 @@ def storm(cluster, request):
     )
     blown.rest = db.execute(
         "SELECT (SELECT count(*) FROM pawl.unique_key), (SELECT count(*) FROM pawl.ready), "
-        "(SELECT count(*) FROM pawl.scheduled), (SELECT count(*) FROM pawl.running)"
+        "(SELECT count(*) FROM pawl.scheduled), (SELECT count(*) FROM pawl.waiting), "
+        "(SELECT count(*) FROM pawl.running)"
     )
     print({name: count for name, count in sorted(blown.steps.items())})
     print(Counter(blown.record.steps), len(blown.record.answers), "answers")
@@ -135,7 +137,7 @@ def test_what_is_unknown_was_taken_away(storm):
 
 def test_no_key_is_left(storm):
     """At the end nothing is live, and nothing has a key."""
-    assert storm.rest == [(0, 0, 0, 0)]
+    assert storm.rest == [(0, 0, 0, 0, 0)]
 
 
 def test_no_deadlock_and_no_lock_timeout(storm):

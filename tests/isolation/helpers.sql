@@ -10,6 +10,9 @@ BEGIN
 	DELETE FROM pawl.job;
 	DELETE FROM pawl.ready;
 	DELETE FROM pawl.scheduled;
+	DELETE FROM pawl.waiting;
+	DELETE FROM pawl.group_lease;
+	DELETE FROM pawl.group_stop;
 	DELETE FROM pawl.running;
 	DELETE FROM pawl.unique_key;
 	DELETE FROM pawl.outcome;
@@ -56,6 +59,8 @@ LEFT JOIN (
 			FROM pawl.ready
 		UNION ALL
 		SELECT job_id, 'scheduled', NULL, attempt, failures, crashes FROM pawl.scheduled
+		UNION ALL
+		SELECT job_id, 'waiting', NULL, attempt, failures, crashes FROM pawl.waiting
 		UNION ALL
 		SELECT job_id, 'running', fence, attempt, failures, crashes FROM pawl.running
 		UNION ALL

@@ -9,7 +9,7 @@ from psycopg.types.json import Jsonb
 
 LIVE = ("ready", "scheduled", "waiting", "running")
 TERMINAL = ("succeeded", "failed", "cancelled")
-PLACES = ("ready", "scheduled", "running", "outcome")
+PLACES = ("ready", "scheduled", "waiting", "running", "outcome")
 
 
 def sqlstate(call, *args, **named):

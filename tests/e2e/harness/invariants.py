@@ -11,7 +11,7 @@ from . import processes
 from .wait import wait_until
 
 MAX_CRASHES = 3
-LIVE_TABLES = ("ready", "scheduled", "running")
+LIVE_TABLES = ("ready", "scheduled", "waiting", "running")
 QUIET_S = 10.0  # beside one lease: the bound of I9
 
 

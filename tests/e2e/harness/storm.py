@@ -13,9 +13,11 @@ import traceback
 import psycopg
 
 from .api import Api, json_array
+from .grouped import drain_groups
 
 LIVE_JOBS = 150  # so few that the actors meet all the time
 RECENT = 300
+GROUPS = [f"{tenant}/{n}" for tenant in "ab" for n in range(3)] + ["alone"]
 PATIENCE_S = 60  # for steps that the seconds have not sufficed for
 
 
@@ -79,7 +81,7 @@ class Pusher(Actor):
     def act(self):
         live = self.api.one(
             "SELECT (SELECT count(*) FROM pawl.ready) + (SELECT count(*) FROM pawl.scheduled)"
-            " + (SELECT count(*) FROM pawl.running)"
+            " + (SELECT count(*) FROM pawl.running) + (SELECT count(*) FROM pawl.waiting)"
         )
         if live > LIVE_JOBS:
             self.over.wait(0.01)
@@ -87,8 +89,22 @@ class Pusher(Actor):
         named = {"priority": self.dice.randrange(10), "max_attempts": self.dice.choice([1, 3, None])}
         if self.dice.random() < 0.3:
             named["run_at"] = self.api.one("SELECT clock_timestamp() + interval '5 ms'")
-        rows = self.api.rows("push_many", kind="k", args=json_array([{}] * 20), **named)
+        rows = self.api.rows("push_many", kind="k", args=json_array([{}] * 20), **named,
+                             **self.groups(20))
         self.record.pushed.extend(row.job for row in rows)
+
+
+    def groups(self, _n):
+        """Whatever groups the jobs are of."""
+        return {}
+
+
+class GroupPusher(Pusher):
+    """Some of them are of a few groups that all meet in."""
+
+    def groups(self, n):
+        return {"group_keys": [self.dice.choice(GROUPS) if self.dice.random() < 0.3 else None
+                               for _ in range(n)]}
 
 
 class Worker(Actor):
@@ -162,6 +178,48 @@ class Worker(Actor):
 
     def release(self, pairs, n):
         self.api.rows("release_many", **pairs)
+
+
+class GroupWorker(Worker):
+    """Takes a group and works through some of it in every way; now and then it is lost
+    with it, or lifts what stops it."""
+
+    def act(self):
+        if self.wid is None:
+            self.wid = self.api.worker_start(name=self.name)
+        if self.dice.random() < 0.03:
+            return self.end()
+        mine = {"worker": self.wid, "group_key": self.dice.choice(GROUPS)}
+        token, lost = self.refused({"PW002"}, self.api.value, "group_take", **mine)
+        if token is None:
+            self.wid = None if lost else self.wid
+            return self.over.wait(0.002)
+        mine["token"] = token
+        for _ in range(self.dice.choice([1, 3, 10])):
+            if not self.step(mine):
+                break
+        self.api.value("group_give_back", **mine)
+
+    def step(self, mine):
+        """One job; whether there may be another."""
+        rows, lost = self.refused({"PW002"}, self.api.rows, "group_dispatch", **mine)
+        if lost:
+            return False
+        if rows[0].answer == "blocked" and self.dice.random() < 0.5:
+            self.api.value("group_release", group_key=mine["group_key"])
+        if rows[0].answer != "job":
+            return rows[0].answer == "again"
+        self.keep(rows)
+        _, lost = self.refused({"PW002"}, self.held, mine, rows)
+        return not lost
+
+    def held(self, mine, rows):
+        """Settle as a runner does, or as a handler that is not one of ours."""
+        if self.dice.random() < 0.3:
+            return self.settle(rows)
+        with self.connection.transaction():
+            self.api.value("group_hold", **mine)
+            self.settle(rows)
 
 
 class Fencer(Worker):
@@ -239,7 +297,13 @@ class Steward(Actor):
 
 PLACES = " UNION ALL ".join(
     f"SELECT job_id, '{table}' AS place FROM pawl.{table}"
-    for table in ("ready", "scheduled", "running", "outcome")
+    for table in ("ready", "scheduled", "waiting", "running", "outcome")
+)
+
+
+TWO_OF_A_GROUP = (
+    "SELECT j.group_key, array_agg(j.id) FROM pawl.running r JOIN pawl.job j ON j.id = r.job_id"
+    " WHERE j.group_key IS NOT NULL GROUP BY 1 HAVING count(*) > 1"
 )
 
 
@@ -259,11 +323,14 @@ class Watcher(Actor):
             wrong = self.by_table()
         if wrong:
             raise AssertionError(f"in no table or in two: {wrong[:10]}")
+        wrong = self.api.query(TWO_OF_A_GROUP)
+        if wrong:
+            raise AssertionError(f"two of a group run at once: {wrong}")
 
     def by_table(self):
         self.connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         seen = {row.id: 0 for row in self.api.query("SELECT id FROM pawl.job")}
-        for table in ("outcome", "running", "scheduled", "ready"):
+        for table in ("outcome", "running", "waiting", "scheduled", "ready"):
             for row in self.api.query(f"SELECT job_id FROM pawl.{table}"):
                 seen[row.job_id] = seen.get(row.job_id, 10) + 1
         self.connection.execute("COMMIT")
@@ -312,8 +379,10 @@ class Storm:
             api = Api(connection)
             connection.execute("UPDATE pawl.worker SET expires_at = clock_timestamp()")
             connection.execute("UPDATE pawl.scheduled SET due = clock_timestamp()")
+            connection.execute("UPDATE pawl.waiting SET due = clock_timestamp()")
             while api.value("recover", n=100) or api.value("promote", n=100):
                 pass
+            drain_groups(api)
             wid = api.worker_start()
             while rows := api.claim(wid, 1000) or api.claim(wid, 1):
                 pairs = {"jobs": [row.job for row in rows], "fences": [row.fence for row in rows]}

@@ -4,7 +4,8 @@ from psycopg.types.json import Jsonb
 
 from .api import Api, json_array
 from .batches import wrong_counters
-from .storm import Actor, Canceller, Fencer, Retrier, Worker
+from .grouped import drain_groups
+from .storm import GROUPS, Actor, Canceller, Fencer, GroupWorker, Retrier, Worker
 
 STAGES = ["one", "two", "three"]
 OPEN = 5  # batches that are filled at a time
@@ -15,6 +16,7 @@ def live_jobs(api):
     return api.one(
         "SELECT (SELECT count(*) FROM pawl.ready) + (SELECT count(*) FROM pawl.running)"
         " + (SELECT count(*) FROM pawl.scheduled WHERE due < 'infinity')"
+        " + (SELECT count(*) FROM pawl.waiting)"
     )
 
 
@@ -48,12 +50,14 @@ class Filler(Actor):
         named = {"batch": batch, "stage": self.dice.choice(STAGES)}
         keys = [f"k{self.dice.randrange(KEYS)}" for _ in range(4)]
         form = self.dice.randrange(4)
+        group = self.dice.choice(GROUPS) if self.dice.random() < 0.3 else None
         if form == 0:
-            return [self.api.push(**named, max_attempts=2)]
+            return [self.api.push(**named, max_attempts=2, group_key=group)]
         if form == 1:
-            return [self.api.push(**named, unique_key=keys[0])]
+            return [self.api.push(**named, unique_key=keys[0], group_key=group)]
         if form == 2:
             rows = self.api.rows("push_many", kind="k", args=json_array([{}] * 4), **named,
+                                 group_keys=[group, None] * 2,
                                  unique_keys=keys if self.dice.random() < 0.5 else None)
             return [row.job for row in rows]
         other = self.dice.choice(self.open)
@@ -133,8 +137,8 @@ class Counter(Actor):
         self.over.wait(0.02)
 
 
-FLEET = [(Filler, 2), (Parent, 3), (FencedParent, 1), (Canceller, 1), (BatchRetrier, 1),
-         (Operator, 1), (Folder, 2), (Counter, 1)]
+FLEET = [(Filler, 2), (Parent, 3), (GroupWorker, 2), (FencedParent, 1), (Canceller, 1),
+         (BatchRetrier, 1), (Operator, 1), (Folder, 2), (Counter, 1)]
 
 
 def drain(db):
@@ -148,7 +152,8 @@ def drain(db):
         while True:
             connection.execute("UPDATE pawl.scheduled SET due = clock_timestamp() "
                                "WHERE due < 'infinity'")
-            moved = api.value("recover") + api.value("promote")
+            connection.execute("UPDATE pawl.waiting SET due = clock_timestamp()")
+            moved = api.value("recover") + api.value("promote") + drain_groups(api)
             rows = api.claim(wid, 1000) or api.claim(wid, 1)
             pairs = {"jobs": [row.job for row in rows], "fences": [row.fence for row in rows]}
             api.rows("complete_many", **pairs)

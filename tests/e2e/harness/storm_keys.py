@@ -11,7 +11,7 @@ import json
 import time
 
 from .api import json_array
-from .storm import PLACES, PLANS, Actor, Fencer, Retrier, Storm, Watcher, Worker
+from .storm import GROUPS, PLACES, PLANS, Actor, Fencer, Retrier, Storm, Watcher, Worker
 
 SHARED = [f"{'kK_ü'[n % 4]}{n}" for n in range(200)]  # locales do not agree on their order
 LIVE_JOBS = 600
@@ -23,13 +23,16 @@ CREATE PROCEDURE public.push_loop(seconds float8, names text[]) LANGUAGE plpgsql
 DECLARE
 	stop timestamptz := clock_timestamp() + make_interval(secs => seconds);
 	keys text[];
+	groups text[];
 BEGIN
 	WHILE clock_timestamp() < stop LOOP
 		keys := ARRAY(SELECT n FROM unnest(names) n ORDER BY random() LIMIT 1 + random() * 19);
+		groups := CASE WHEN random() < 0.2 THEN ARRAY(SELECT CASE WHEN random() < 0.5 THEN 'alone' END
+			FROM unnest(keys)) END;
 		INSERT INTO public.answers
-		SELECT keys[p.ordinal], p.job, p.created
+		SELECT pawl.scoped_key(groups[p.ordinal], keys[p.ordinal]), p.job, p.created
 		FROM pawl.push_many('k', array_fill('{}'::jsonb, ARRAY[cardinality(keys)]),
-			unique_keys => keys,
+			unique_keys => keys, group_keys => groups,
 			unique_until => CASE WHEN random() < 0.3 THEN 'start' ELSE 'end' END) p;
 		PERFORM pg_sleep(random() * 0.002);
 		COMMIT;
@@ -109,7 +112,8 @@ class KeyPusher(Actor):
 
     def pause(self):
         """While there is more to do than the workers can."""
-        live = "SELECT (SELECT count(*) FROM pawl.ready) + (SELECT count(*) FROM pawl.scheduled)"
+        live = ("SELECT (SELECT count(*) FROM pawl.ready) + (SELECT count(*) FROM pawl.scheduled)"
+                " + (SELECT count(*) FROM pawl.waiting)")
         if self.steps % 16 == 0:
             while self.api.one(live) > LIVE_JOBS and not self.over.wait(0.05):
                 pass
@@ -124,10 +128,13 @@ class KeyPusher(Actor):
 
 
 def push_keys(api, dice, keys):
-    """By one of the three verbs."""
+    """By one of the three verbs; a key of a group is told by both."""
     until = [dice.choice(["end", "end", "start"]) for _ in keys]
+    groups = [dice.choice(GROUPS) if dice.random() < 0.2 else None for _ in keys]
+    names = [f"{group}\x1f{key}" if group and key else key for group, key in zip(groups, keys)]
     if len(keys) == 1 and dice.random() < 0.5:
-        return [(keys[0], api.push(unique_key=keys[0], unique_until=until[0]), None)]
+        job = api.push(unique_key=keys[0], unique_until=until[0], group_key=groups[0])
+        return [(names[0], job, None)]
     if dice.random() < 0.5:
         rows = api.rows(
             "push_many",
@@ -135,16 +142,18 @@ def push_keys(api, dice, keys):
             args=json_array([{}] * len(keys)),
             unique_keys=keys,
             unique_until=until[0],
+            group_keys=groups,
             max_attempts=dice.choice([1, 3]),
         )
     else:
         jobs = [
-            {"kind": "k", "unique_until": u, **({"unique_key": key} if key else {})}
-            for key, u in zip(keys, until, strict=True)
+            {"kind": "k", "unique_until": u, "group_key": group,
+             **({"unique_key": key} if key else {})}
+            for key, u, group in zip(keys, until, groups, strict=True)
         ]
         rows = api.rows("push_many", jobs=json.dumps(jobs))
     assert [row.ordinal for row in rows] == list(range(1, len(keys) + 1))
-    return [(key, row.job, row.created) for key, row in zip(keys, rows, strict=True)]
+    return [(name, row.job, row.created) for name, row in zip(names, rows, strict=True)]
 
 
 class LoopPusher(KeyPusher):
@@ -214,9 +223,10 @@ LOOK = """
 WITH live AS MATERIALIZED (
 	SELECT job_id, attempt, keyed, false AS runs FROM pawl.ready
 	UNION ALL SELECT job_id, attempt, keyed, false FROM pawl.scheduled
+	UNION ALL SELECT job_id, attempt, keyed, false FROM pawl.waiting
 	UNION ALL SELECT job_id, attempt, keyed, true FROM pawl.running
 ), described AS MATERIALIZED (
-	SELECT l.*, j.id, j.unique_key AS key, NOT j.until_start OR l.attempt = 0 AS holds,
+	SELECT l.*, j.id, pawl.scoped_key(j.group_key, j.unique_key) AS key, NOT j.until_start OR l.attempt = 0 AS holds,
 		j.until_start
 	FROM live l LEFT JOIN pawl.job j ON j.id = l.job_id
 )
