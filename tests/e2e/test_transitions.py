@@ -4,12 +4,16 @@ ALLOWED holds each transition that the table lists, and nothing else.  Every oth
 is derived, and must be refused with the verb's own refusal and change not one row of
 the job (3.1: what is not listed does not happen).  All of it with a job that has no
 unique key, with one that has its key until its end, with one whose key is free from the
-first claim on, and with one in a batch; then every pair of a batch's state and a verb.
+first claim on, with one in a batch, and with one in a group, where after each transition
+the group goes on as the table's last column says; then every pair of a batch's state and
+a verb.
 """
 
 import pytest
 from harness.api import Api, sqlstate
 from harness.batches import COUNTERS, Batch
+from harness.grouped import Runner, stops
+from psycopg.types.json import Jsonb
 
 STATES = ("ready", "scheduled", "running", "fenced", "succeeded", "failed", "cancelled")
 
@@ -60,7 +64,32 @@ ALLOWED = {
 COUNTED = {"complete": "succeeded", "fail, last try": "failed", "fail, retry => false": "failed",
            "cancel": "cancelled"}
 
-TABLES = ("ready", "scheduled", "running", "outcome", "attempt", "unique_key")
+# The same for a grouped job: waiting stands for ready and scheduled, and a dispatch for a
+# claim, which never has it.
+IN_GROUP = {"ready": "waiting", "scheduled": "waiting"}
+GROUPED = {(IN_GROUP.get(state, state), verb): (IN_GROUP.get(what[0], what[0]), *what[1:])
+           for (state, verb), what in ALLOWED.items() if verb not in ("claim", "promote")}
+GROUP_STATES = ("waiting", "running", "fenced", "succeeded", "failed", "cancelled")
+
+# What its group then does: head: the job is dispatched again, at once; head holds: it is
+# not due, and nobody passes it; next: the job behind it; policy: by default it waits.
+GROUP = {
+    "complete": "next",
+    "fail with tries left": "head holds",
+    "fail, last try": "policy",
+    "fail, retry => false": "policy",
+    "snooze": "head holds",
+    "release": "head",
+    "fence": "busy",
+    "recover": "head",
+    "worker_stop": "head",
+    "cancel": "next",
+    "retry": "head",
+}
+ANSWERS = {"head holds": "later", "policy": "blocked"}
+
+TABLES = ("ready", "scheduled", "waiting", "running", "outcome", "attempt", "unique_key",
+          "group_stop")
 KEYS = ("end", "start")
 UNTIL = (None, "end", "start", "batch")
 
@@ -74,13 +103,23 @@ class Case:
         self.batch = Batch(api, on_complete=None) if until == "batch" else None
         if self.batch:
             key["batch"] = self.batch.id
+        self.group = Runner(api) if until == "group" else None
+        if self.group:
+            key["group_key"] = self.group.group
         self.job = api.push(max_attempts=max_attempts, **key)
-        self.worker = api.worker_start()
-        self.fence = api.claim_one(self.worker).fence
+        self.worker = self.group.worker if self.group else api.worker_start()
+        if self.group:
+            self.behind = api.push(group_key=self.group.group)
+            self.fence = self.group.dispatch().fence
+        else:
+            self.fence = api.claim_one(self.worker).fence
         self.holder = None
         getattr(self, f"make_{state}")()
 
     def make_ready(self):
+        self.api.release(self.job, self.fence)
+
+    def make_waiting(self):
         self.api.release(self.job, self.fence)
 
     def make_scheduled(self):
@@ -159,6 +198,13 @@ class Case:
 
     # -- what is there ------------------------------------------------------------
 
+    def group_goes_on(self):
+        """What a dispatch says now, by whoever can own the group."""
+        if sqlstate(self.api.value, "heartbeat", worker=self.worker):
+            self.group = Runner(self.api)
+        row = self.group.ask()[0]
+        return {self.job: "head", self.behind: "next"}.get(row.job, row.answer)
+
     def rows(self):
         """Every row of every table that tells of the job."""
         found = {}
@@ -187,7 +233,7 @@ def case(request, module_db, module_api):
     made = Case(module_db, module_api, state, 1 if verb == "fail, last try" else 20, until)
     yield made, state, verb, until
     made.end()
-    for table in TABLES:  # the next case starts with no job that can move
+    for table in (*TABLES, "group_lease"):  # the next case starts with no job that can move
         module_api.query(f"DELETE FROM pawl.{table} RETURNING 1")
     module_api.query("DELETE FROM pawl.batch_delta RETURNING 1")
     module_api.query("DELETE FROM pawl.batch RETURNING 1")
@@ -220,19 +266,21 @@ def expected_counts(state, verb, before):
 
 PAIRS = [(state, verb) for state in STATES for verb in REFUSAL]
 CASES = [(*pair, until) for until in UNTIL for pair in PAIRS]
+CASES += [(state, verb, "group") for state in GROUP_STATES for verb in REFUSAL]
 
 
 @pytest.mark.parametrize("case", CASES, indirect=True, ids=lambda p: f"{p[0]}-{p[1]}-{p[2]}")
 def test_every_pair(case):
     """Listed: exactly this happens.  Not listed: refused, and not one row is changed."""
     made, state, verb, until = case
+    allowed = GROUPED if made.group else ALLOWED
     before, now, counts = made.api.job(made.job), made.rows(), counted(made)
     answer = made.do(verb)
-    if (state, verb) not in ALLOWED:
+    if (state, verb) not in allowed:
         assert answer == refusal(verb, state)
         assert made.rows() == now and counted(made) == counts
         return
-    wanted, failures, crashes, category, key = ALLOWED[state, verb]
+    wanted, failures, crashes, category, key = allowed[state, verb]
     after = made.api.job(made.job)
     assert after.state == wanted and len(made.api.places(made.job)) == 1
     assert after.attempt == before.attempt + (verb == "claim")
@@ -245,6 +293,37 @@ def test_every_pair(case):
     had = [1] if now["unique_key"] else []
     assert bool(had) == (until == "end" and state not in ("succeeded", "failed", "cancelled"))
     assert [1 for _ in made.rows()["unique_key"]] == key_after(until, had, key)
+    if made.group:
+        assert made.group_goes_on() == ANSWERS.get(GROUP[verb], GROUP[verb])
+
+
+@pytest.mark.parametrize("state, goes_on", [
+    ("waiting", "head"), ("running", "busy"), ("fenced", "busy"), ("succeeded", "next"),
+    ("failed", "blocked"), ("cancelled", "next")])
+def test_a_group_goes_on_from_every_state(db, api, state, goes_on):
+    """Of its head; and a dispatch changes nothing of a job that does not wait."""
+    case = Case(db, api, state, 20, "group")
+    before = case.rows()
+    assert case.group_goes_on() == goes_on
+    assert (case.rows() == before) == (state != "waiting")
+    case.end()
+
+
+@pytest.mark.parametrize("policy, goes_on, behind", [
+    (None, "blocked", "waiting"), ("block", "blocked", "waiting"), ("fail", "none", "failed"),
+    ("skip", "next", "running")])
+def test_the_policy_of_a_queue(db, api, policy, goes_on, behind):
+    """What a head that failed for good does to its group, and to the job behind it."""
+    settings = Jsonb({"on_group_failure": policy})
+    api.value("queue_set", queue="default", settings=settings)
+    case = Case(db, api, "running", 20, "group")
+    case.fail(retry=False)
+    assert bool(stops(api)) == (policy != "skip")
+    answer = case.group_goes_on()
+    while answer == "again":
+        answer = case.group_goes_on()
+    assert (answer, api.state(case.behind)) == (goes_on, behind)
+    assert bool(stops(api)) == (goes_on == "blocked")
 
 
 def test_the_first_claim_frees_a_key_until_start(api):
@@ -258,6 +337,8 @@ def test_the_first_claim_frees_a_key_until_start(api):
 def test_the_table_is_whole():
     """Each verb has a transition, each transition a state and a verb that exist."""
     assert {verb for _, verb in ALLOWED} == set(REFUSAL)
+    assert {verb for _, verb in GROUPED} == set(GROUP) == set(REFUSAL) - {"claim", "promote"}
+    assert {state for state, _ in GROUPED} <= set(GROUP_STATES)
     assert {state for state, _ in ALLOWED} <= set(STATES)
     assert len(PAIRS) == len(STATES) * len(REFUSAL)
 
