@@ -1,16 +1,16 @@
 -- retain: one step of taking away what is old: jobs that have ended, lines of logs
 --
 -- Jobs and outcomes go by whole partitions, once all jobs of one but a few have ended
--- longer ago than they are kept: it is emptied, and what is live or younger stays.  Rows
--- of attempt of the jobs that went follow in chunks, then the empty partition, unless it
--- is one of the newest.  A batch goes after the last of its jobs.  Lines of logs go
--- by days.  No lock is waited for longer than 50 ms: what cannot be had is tried again by
--- a later call.
+-- longer ago than they are kept: it is emptied, and what is live or younger stays, or has
+-- failed and keeps a group from going on.  Rows of attempt and of group_stop of the jobs
+-- that went follow in chunks, then the empty partition, unless it is one of the newest.  A
+-- batch goes after the last of its jobs.  Lines of logs go by days.  No lock is waited for
+-- longer than 50 ms: what cannot be had is tried again by a later call.
 -- Parameters: jobs, logs: how long they are kept (NULL: 7 days).
--- Returns: one row for what was done: step (attempts, emptied, dropped, batches or logs),
--- part: the end of the partition's name, gone and kept: rows of attempt or batch, or
--- jobs.  Call again while there is one; step busy: what is left could not be locked just
--- now; no row: there is nothing to do.
+-- Returns: one row for what was done: step (attempts, stops, emptied, dropped, batches or
+-- logs), part: the end of the partition's name, gone and kept: jobs when it was emptied,
+-- else rows.  Call again while there is one; step busy: what is left could not be locked
+-- just now; no row: there is nothing to do.
 -- Errors: 22023.
 -- Locks: the duty's row in upkeep, SKIP LOCKED (somebody else does it: no row); then as
 -- retain_jobs, retain_batches or retain_logs.

@@ -65,9 +65,9 @@ PAWL_CHECK pawl_status upkeep_extend_partitions(const queue_call *call, int64_t 
 /* One step of taking away what is old: what was done to which partition. */
 typedef struct upkeep_step
 {
-	char name[16]; /* attempts, emptied, dropped, logs, busy; "": nothing is to do */
+	char name[16]; /* as pawl.retain tells it; "": nothing is to do */
 	char part[24]; /* the end of the partition's name */
-	int64_t gone;  /* rows of attempt, or jobs */
+	int64_t gone;  /* jobs when it was emptied, else rows */
 	int64_t kept;
 } upkeep_step;
 

@@ -190,14 +190,13 @@ watch(steward *self, const queue_call *call, pawl_error *error)
 static void
 report_step(steward *self, const upkeep_step *step)
 {
-	bool rows =
-		strcmp(step->name, "attempts") == 0 || strcmp(step->name, "batches") == 0;
+	bool jobs = strcmp(step->name, "emptied") == 0;
 
 	worker_notice(
 		self->worker, PAWL_DEBUG,
 		"upkeep: retain: %s, partition %s: %" PRId64 " %s gone, %" PRId64 " kept",
-		step->name, step->part, step->gone, rows ? "rows" : "jobs", step->kept);
-	if (strcmp(step->name, "emptied") == 0)
+		step->name, step->part, step->gone, jobs ? "jobs" : "rows", step->kept);
+	if (jobs)
 		self->retained += step->gone;
 }
 
