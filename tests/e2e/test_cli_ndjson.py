@@ -36,12 +36,14 @@ def test_every_member_is_taken(db, api):
     """The bug: a member of a line is read and lost."""
     line = {"kind": "m", "args": [1, "ü"], "queue": "q", "priority": 9,
             "run_at": "2040-01-01T00:00:00Z", "max_attempts": 3, "timeout": "90s",
-            "meta": {"a": 1}, "unique_key": "ä", "unique_until": "start"}
+            "meta": {"a": 1}, "unique_key": "ä", "unique_until": "start",
+            "group_key": "ü/g", "run_key": -7}
     row = api.job(int(load(db, [line]).stdout))
     assert (row.kind, row.args, row.queue, row.priority) == ("m", [1, "ü"], "q", 9)
     assert (row.run_at.year, row.max_attempts, row.meta) == (2040, 3, {"a": 1})
     assert row.timeout.total_seconds() == 90
     assert (row.unique_key, row.unique_until) == ("ä", "start")
+    assert (row.state, row.group_key, row.run_key) == ("waiting", "ü/g", -7)
 
 
 def test_keys_that_have_a_live_job(db, api):
@@ -95,13 +97,18 @@ def test_what_the_server_refuses_takes_no_other_with_it(db, api):
 def test_skip_leaves_out_what_the_program_refuses(db, api):
     """The bug: --on-error skip works for the server's errors alone."""
     lines = [job(1), "[]\n", "\n", {"kind": "k", "prio": 1}, "x" * (5 << 20) + "\n", job(2),
-             job(3) | {"unique_key": "ä" * 128}, job(4) | {"unique_until": "now"}]
+             job(3) | {"unique_key": "ä" * 128}, job(4) | {"unique_until": "now"},
+             job(5) | {"group_key": ""}, job(6) | {"group_key": "g", "run_key": 1.5},
+             job(7) | {"run_key": 1}]
     result = load(db, lines, "--on-error", "skip", check=1)
     assert "line 2: it is not a JSON object" in result.stderr
     assert 'line 4: unknown member "prio"' in result.stderr
     assert "line 5: it is longer than the limit of 4194304 bytes" in result.stderr
     assert 'line 7: "unique_key" must have 1 to 255 bytes, not 256' in result.stderr
     assert 'line 8: "unique_until" must be "end" or "start"' in result.stderr
+    assert 'line 9: "group_key" must have 1 to 255 bytes, not 0' in result.stderr
+    assert 'line 10: "run_key" must be a whole number' in result.stderr
+    assert "line 11: " in result.stderr and "run_key of a job needs a group_key" in result.stderr
     assert numbers(api) == [1, 2]
 
 
