@@ -134,7 +134,6 @@ static const struct member
 	{"run_at", check_time},        {"unique_key", check_key},
 	{"unique_until", check_until}, {"max_attempts", check_attempts},
 	{"timeout", check_duration},   {"meta", check_any},
-	{"group_key", check_name},     {"run_key", check_run},
 	{"batch", check_id},           {"stage", check_name},
 	{"group_key", check_key},      {"run_key", check_run},
 };
