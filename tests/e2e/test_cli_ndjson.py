@@ -108,7 +108,7 @@ def test_skip_leaves_out_what_the_program_refuses(db, api):
     assert 'line 8: "unique_until" must be "end" or "start"' in result.stderr
     assert 'line 9: "group_key" must have 1 to 255 bytes, not 0' in result.stderr
     assert 'line 10: "run_key" must be a whole number' in result.stderr
-    assert "line 11: " in result.stderr and "run_key of a job needs a group_key" in result.stderr
+    assert 'line 11: "run_key" needs a "group_key"' in result.stderr
     assert numbers(api) == [1, 2]
 
 
