@@ -13,8 +13,12 @@
 #include "db/txn.h"
 #include "db/wire.h"
 
-/* A statement that was left unfinished is cancelled; so long its end is waited for. */
+/*
+ * A statement that was left unfinished is cancelled, again when that has not ended it: a
+ * cancel that overtakes its statement is lost.  So long its end is waited for.
+ */
 #define QUIET_MS 5000
+#define CANCEL_MS 100
 
 /* So long the session's settings may take to be forgotten. */
 #define FORGET_MS 5000
@@ -71,6 +75,22 @@ cancel_statement(PGconn *pg)
 	PQfreeCancel(cancel);
 }
 
+/* The next result, whatever it takes; false: there is none to be had. */
+static bool
+next_result(db *conn, PGresult **ret_result)
+{
+	int64_t end_ms = clock_ms() + QUIET_MS;
+
+	while (PQconsumeInput(conn->pg) == 1 && clock_ms() < end_ms)
+	{
+		if (PQisBusy(conn->pg))
+			cancel_statement(conn->pg);
+		if (wire_next(conn, clock_ms() + CANCEL_MS, ret_result))
+			return true;
+	}
+	return false;
+}
+
 /*
  * Read what was left unread.  False: it cannot be brought to rest (a COPY to the client,
  * a pipeline, a server that is silent).
@@ -78,15 +98,12 @@ cancel_statement(PGconn *pg)
 static bool
 quiesce(db *conn)
 {
-	int64_t deadline_ms = clock_ms() + QUIET_MS;
 	bool copy_ended = false;
-	PGresult *result;
+	PGresult *result = NULL;
 
-	if (PQpipelineStatus(conn->pg) != PQ_PIPELINE_OFF || PQconsumeInput(conn->pg) != 1)
+	if (PQpipelineStatus(conn->pg) != PQ_PIPELINE_OFF)
 		return false;
-	if (PQisBusy(conn->pg))
-		cancel_statement(conn->pg);
-	while (wire_next(conn, deadline_ms, &result) && result != NULL)
+	while (next_result(conn, &result) && result != NULL)
 	{
 		ExecStatusType status = PQresultStatus(result);
 
