@@ -37,7 +37,7 @@ GRANT EXECUTE ON FUNCTION pawl.push, pawl.push_many(jsonb),
 	pawl.complete, pawl.complete_many, pawl.fail, pawl.fail_many,
 	pawl.snooze, pawl.snooze_many, pawl.release, pawl.release_many, pawl.fence, pawl.log,
 	pawl.log_many, pawl.upkeep_look, pawl.recover, pawl.promote, pawl.extend_partitions,
-	pawl.retain,
+	pawl.retain, pawl.work_waiting, pawl.worker_stalled,
 	pawl.silent_wait_found, pawl.silent_wait_ended
 	TO pawl_worker;
 
@@ -45,4 +45,6 @@ GRANT EXECUTE ON FUNCTION pawl.push, pawl.push_many(jsonb),
 GRANT SELECT ON pawl.jobs, pawl.queues, pawl.workers, pawl.attempts, pawl.logs,
 	pawl.log_arrays, pawl.silent_waits, pawl.batches, pawl.batch_stages
 	TO pawl_reader;
-GRANT EXECUTE ON FUNCTION pawl.job_list, pawl.batch_progress TO pawl_reader;
+GRANT EXECUTE ON FUNCTION pawl.job_list, pawl.batch_progress, pawl.queue_list,
+	pawl.oldest_runnable
+	TO pawl_reader;

@@ -298,6 +298,18 @@ CREATE TABLE pawl.sleeper (
 	PRIMARY KEY (queue, worker, shard)
 );
 
+-- Workers that are alive and make no progress while there is work.  Each row is its own
+-- worker's alone; inserted and deleted, never in between.  Of a worker that is gone it is
+-- void.
+CREATE TABLE pawl.stall (
+	worker uuid NOT NULL,
+	since timestamptz NOT NULL,
+	shard smallint NOT NULL DEFAULT 0,
+	reason text COLLATE "C" NOT NULL,
+	detail text,
+	PRIMARY KEY (worker, shard)
+);
+
 -- Lines of jobs' logs.  Insert only; partitions of a day each are attached by
 -- pawl.extend_partitions.
 CREATE TABLE pawl.log (

@@ -4,7 +4,7 @@
 -- Columns: those of `pawl job show`; times in UTC; none when there is no such job.
 -- Index: the primary keys of job and of the tables of states.
 SELECT j.id, j.state, j.kind, j.queue, j.priority, j.attempt, j.failures, j.crashes,
-	j.unique_key, j.unique_until, j.batch, j.stage, j.epoch,
+	j.unique_key, j.unique_until, j.group_key, j.run_key, j.batch, j.stage, j.epoch,
 	j.max_attempts, (extract(epoch FROM j.timeout) * 1000)::bigint AS timeout_ms,
 	to_char(j.pushed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS pushed_at,
 	to_char(j.run_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS run_at,

@@ -12,6 +12,7 @@ typedef struct list_options
 	int state; /* -1: any */
 	const char *queue;
 	const char *kind;
+	const char *group;
 	int64_t since_us; /* 0: all */
 	page_options page;
 } list_options;
@@ -37,6 +38,11 @@ static const option_spec LIST_OPTIONS[] = {
      .offset = offsetof(list_options, kind),
      .value = "KIND",
      .help = "only jobs of this kind"},
+	{.name = "group",
+     .type = OPTION_TEXT,
+     .offset = offsetof(list_options, group),
+     .value = "KEY",
+     .help = "only the live jobs of this group: waiting and running"},
 	{.name = "since",
      .type = OPTION_TIME,
      .offset = offsetof(list_options, since_us),
@@ -63,6 +69,8 @@ static const output_column LIST_COLUMNS[] = {
 	{.name = "finished_at"},
 	{.name = "worker", .wide = true},
 	{.name = "fence", .type = OUTPUT_NUMBER, .wide = true},
+	{.name = "group_key", .wide = true},
+	{.name = "run_key", .type = OUTPUT_NUMBER, .wide = true},
 	{.name = "args", .type = OUTPUT_VALUE, .wide = true},
 	{.name = "meta", .type = OUTPUT_VALUE, .wide = true},
 	{.name = "result", .type = OUTPUT_VALUE, .wide = true},
@@ -86,6 +94,7 @@ query(db *own_db, const list_options *options, db_result **ret_result,
 		db_param_null(params);
 	else
 		db_param_int(params, options->since_us);
+	db_param_text(params, options->group);
 	return session_query(own_db, "job_list", params, ret_result, error);
 }
 

@@ -107,7 +107,8 @@ find_chunk(run *r, int64_t cursor, db_result **ret_result, pawl_error *error)
 	db_param_text(params, options->kind);
 	db_param_int(params, cursor);
 	db_param_int(params, CHUNK);
-	db_param_null(params);
+	db_param_null(params); /* since */
+	db_param_null(params); /* group */
 	return session_query(r->db, "job_list", params, ret_result, error);
 }
 

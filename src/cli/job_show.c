@@ -2,7 +2,7 @@
  * job_show.c - `pawl job show`: one job, its life, the end of its log
  *
  * And why it does not run, if it is ready: no worker is alive, none handles its kind,
- * none takes from its queue, or the queue is paused.
+ * none takes from its queue, or the queue is paused; if it waits, what its group waits for.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "cli/group.h"
 #include "cli/input.h"
 #include "cli/job.h"
 #include "cli/session.h"
@@ -31,6 +32,8 @@ static const output_column JOB_COLUMNS[] = {
 	{.name = "crashes", .type = OUTPUT_NUMBER},
 	{.name = "unique_key"},
 	{.name = "unique_until"},
+	{.name = "group_key"},
+	{.name = "run_key", .type = OUTPUT_NUMBER},
 	{.name = "batch", .type = OUTPUT_NUMBER},
 	{.name = "stage"},
 	{.name = "epoch", .type = OUTPUT_NUMBER},
@@ -54,7 +57,8 @@ enum
 {
 	JOB_STATE = 1,
 	JOB_KIND = 2,
-	JOB_QUEUE = 3
+	JOB_QUEUE = 3,
+	JOB_GROUP = 10
 };
 
 /* As in sql/queries/job_attempts.sql. */
@@ -117,9 +121,35 @@ read_job(db *own_db, int64_t id, shown_job *shown, pawl_error *error)
 	return status;
 }
 
-/* Why a ready job does not run. */
+/* Why a job of a group does not run: what the group does. */
 static pawl_status
-read_note(db *own_db, shown_job *shown, pawl_error *error)
+read_group_note(db *own_db, shown_job *shown, pawl_error *error)
+{
+	const char *id = db_text(shown->job, 0, 0);
+	auto_result *group = NULL;
+	size_t size = sizeof(shown->note);
+	pawl_status status =
+		group_read(own_db, db_text(shown->job, 0, JOB_GROUP), &group, error);
+
+	if (status != PAWL_OK) /* it may have ended meanwhile */
+		return status == PAWL_ERR_NOT_FOUND ? PAWL_OK : status;
+	if (!db_is_null(group, 0, GROUP_BLOCKED_BY))
+		(void) snprintf(shown->note, size,
+		                "its group is blocked by job %s, which failed",
+		                db_text(group, 0, GROUP_BLOCKED_BY));
+	else if (!db_is_null(group, 0, GROUP_HEAD) &&
+	         strcmp(db_text(group, 0, GROUP_HEAD), id) != 0)
+		(void) snprintf(shown->note, size, "job %s of its group comes before it",
+		                db_text(group, 0, GROUP_HEAD));
+	else if (!db_is_null(group, 0, GROUP_WORKER_NAME))
+		(void) snprintf(shown->note, size, "worker \"%.255s\" holds its group",
+		                db_text(group, 0, GROUP_WORKER_NAME));
+	return PAWL_OK;
+}
+
+/* Why a ready job does not run, or one that heads its group. */
+static pawl_status
+read_queue_note(db *own_db, shown_job *shown, pawl_error *error)
 {
 	const char *kind = db_text(shown->job, 0, JOB_KIND);
 	const char *queue = db_text(shown->job, 0, JOB_QUEUE);
@@ -128,8 +158,6 @@ read_note(db *own_db, shown_job *shown, pawl_error *error)
 	pawl_status status;
 	size_t size = sizeof(shown->note);
 
-	if (strcmp(db_text(shown->job, 0, JOB_STATE), "ready") != 0)
-		return PAWL_OK;
 	if (params == NULL)
 		return error_memory(error);
 	db_param_text(params, kind);
@@ -149,6 +177,21 @@ read_note(db *own_db, shown_job *shown, pawl_error *error)
 		                "no worker that handles kind \"%s\" takes from queue \"%s\"",
 		                kind, queue);
 	return PAWL_OK;
+}
+
+static pawl_status
+read_note(db *own_db, shown_job *shown, pawl_error *error)
+{
+	const char *state = db_text(shown->job, 0, JOB_STATE);
+	bool waits = strcmp(state, "waiting") == 0;
+	pawl_status status = PAWL_OK;
+
+	if (waits)
+		status = read_group_note(own_db, shown, error);
+	if (status == PAWL_OK && shown->note[0] == '\0' &&
+	    (waits || strcmp(state, "ready") == 0))
+		status = read_queue_note(own_db, shown, error);
+	return status;
 }
 
 /* ------------------------------------------------------------ JSON --------------- */

@@ -29,10 +29,9 @@ static const struct state_colour
 	const char *state;
 	const char *escape;
 } STATE_COLOURS[] = {
-	{"running", "\033[36m"},
-	{"succeeded", "\033[32m"},
-	{"failed", "\033[31m"},
-	{"cancelled", "\033[33m"},
+	{"running", "\033[36m"},   {"succeeded", "\033[32m"}, {"failed", "\033[31m"},
+	{"cancelled", "\033[33m"}, {"paused", "\033[33m"},    {"stalled", "\033[33m"},
+	{"blocked", "\033[31m"},   {"lost", "\033[31m"},
 };
 
 static bool

@@ -24,6 +24,17 @@ param_time(db_params *params, int64_t time_us)
 
 #define TIME(n) "to_timestamp(0) + $" #n "::bigint * interval '1 microsecond'"
 
+/* A due time is rounded down: what lies on it is behind no mark. */
+#define LOOK                                                                           \
+	"SELECT 'recover' = ANY (todo), 'promote' = ANY (todo), 'fold' = ANY (todo),"      \
+	" 'partitions' = ANY (todo), 'watch' = ANY (todo), 'retain' = ANY (todo),"         \
+	" suspects, (extract(epoch FROM looked_at) * 1000000)::bigint,"                    \
+	" (extract(epoch FROM due) * 1000000)::bigint - 1,"                                \
+	" ceil(extract(epoch FROM next_due - clock_timestamp()) * 1000)::bigint"           \
+	" FROM pawl.upkeep_look($1::uuid, $2::text[],"                                     \
+	" make_interval(secs => $3::float8 / 1000), " TIME(4) ")"
+#define LOOK_COLUMNS (UPKEEP_DUTIES + 4)
+
 /* What is to be done stands in the first columns, in the order of the duties. */
 static void
 read_seen(const db_result *result, upkeep_seen *ret_seen)
@@ -49,17 +60,11 @@ read_seen(const db_result *result, upkeep_seen *ret_seen)
 pawl_status
 upkeep_look(const queue_call *call, const char *worker,
             const bool wanted[UPKEEP_DUTIES], int64_t duty_ms, int64_t since_us,
-            upkeep_seen *ret_seen, pawl_error *error)
+            upkeep_seen *ret_seen, stall_work *ret_work, pawl_error *error)
 {
-	/* a due time is rounded down: what lies on it is behind no mark */
-	static const char sql[] =
-		"SELECT 'recover' = ANY (todo), 'promote' = ANY (todo), 'fold' = ANY (todo),"
-		" 'partitions' = ANY (todo), 'watch' = ANY (todo), 'retain' = ANY (todo),"
-		" suspects, (extract(epoch FROM looked_at) * 1000000)::bigint,"
-		" (extract(epoch FROM due) * 1000000)::bigint - 1,"
-		" ceil(extract(epoch FROM next_due - clock_timestamp()) * 1000)::bigint"
-		" FROM pawl.upkeep_look($1::uuid, $2::text[],"
-		" make_interval(secs => $3::float8 / 1000), " TIME(4) ")";
+	static const char sql[] = LOOK;
+	static const char sql_of_work[] = "SELECT l.*, " STALL_COLUMNS " FROM (" LOOK ") l"
+									  " CROSS JOIN pawl.work_waiting($1::uuid) w";
 	auto_params *params = db_params_new();
 	auto_result *result = NULL;
 	const char *duties[UPKEEP_DUTIES];
@@ -73,12 +78,15 @@ upkeep_look(const queue_call *call, const char *worker,
 	call_param_texts(params, duties, n);
 	db_param_int(params, duty_ms);
 	param_time(params, since_us);
-	status = call_run(call, sql, params, &result, error);
+	status =
+		call_run(call, ret_work != NULL ? sql_of_work : sql, params, &result, error);
 	if (status != PAWL_OK)
 		return status;
 	if (db_rows(result) != 1)
 		return error_set(error, PAWL_ERR_DATABASE, "unexpected answer of upkeep_look");
 	read_seen(result, ret_seen);
+	if (ret_work != NULL)
+		stall_read(result, LOOK_COLUMNS, ret_work);
 	return PAWL_OK;
 }
 

@@ -4,7 +4,7 @@
 #ifndef PAWL_QUEUE_UPKEEP_H
 #define PAWL_QUEUE_UPKEEP_H
 
-#include "queue/call.h"
+#include "queue/stall.h"
 
 #define UPKEEP_CHUNK                                                                   \
 	1000 /* rows of one recover, promote or fold: a bounded transaction */
@@ -34,12 +34,12 @@ typedef struct upkeep_seen
 /*
  * Take or keep the wanted duties for duty_ms, and see what is to be done for those that
  * are the worker's.  Jobs that were due before since_us, and orphans, are looked for
- * only when it is 0.
+ * only when it is 0.  ret_work: ask also what waits for the worker; NULL: do not.
  */
 PAWL_CHECK pawl_status upkeep_look(const queue_call *call, const char *worker,
                                    const bool wanted[UPKEEP_DUTIES], int64_t duty_ms,
                                    int64_t since_us, upkeep_seen *ret_seen,
-                                   pawl_error *error);
+                                   stall_work *ret_work, pawl_error *error);
 
 /* Move what lost workers were running: at most UPKEEP_CHUNK jobs; how many. */
 PAWL_CHECK pawl_status upkeep_recover(const queue_call *call, int64_t *ret_n,

@@ -144,6 +144,22 @@ void board_folds(board *b, bool folding);
 /* Claimer: give back at most n of those pending, the last first. */
 size_t board_give_back(board *b, size_t n);
 
+/* ------------------------------------------------------------ what runs (board_running.c) */
+
+typedef struct board_running
+{
+	int64_t job;
+	char kind[256];
+	int64_t ran_ms;  /* so far */
+	int64_t over_ms; /* since its timeout, if it has one */
+} board_running;
+
+/*
+ * The handler that runs longest; with overdue_ms >= 0, of those whose timeout has passed
+ * by so much.  False: there is none.
+ */
+bool board_longest(board *b, int64_t overdue_ms, board_running *ret_running);
+
 /* ------------------------------------------------------------ claims (board.c) ---- */
 
 void board_look(board *b, board_view *ret_view);

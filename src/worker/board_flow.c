@@ -133,6 +133,7 @@ static void
 start_locked(board *b, int interrupt_fd, work *w)
 {
 	w->state = WORK_RUNNING;
+	w->started_ms = clock_ms();
 	w->interrupt_fd = interrupt_fd;
 	b->v.running++;
 	b->v.started++;

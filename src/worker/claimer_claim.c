@@ -99,6 +99,7 @@ run_claim(claimer *self, size_t n, lanes *round, size_t *ret_jobs)
 		return false;
 	}
 	outage_over(&self->outage);
+	trouble_ends(&w->trouble, TROUBLE_CLAIM);
 	*ret_jobs = hand_over(self, result, round);
 	if (round != NULL)
 		lanes_end(round, &call, *ret_jobs == n);

@@ -44,6 +44,7 @@ outage_failed(outage *o, pawl_status status, const pawl_error *error)
 		              lost ? "; trying again" : "");
 		o->told_ms = now_ms;
 	}
+	trouble_begins(&o->worker->trouble, o->role, error);
 	o->lasting = true;
 	o->lost = o->lost || lost;
 	o->pause_ms =

@@ -137,10 +137,12 @@ run(pawl_worker *w, pawl_error *error)
 	if (status != PAWL_OK)
 		return status;
 	log_queue_init(&w->log);
+	trouble_init(&w->trouble);
 	status = crew_start(&self.crew, w, error);
 	while (status == PAWL_OK && self.stops == 0 && !board_is_done(&w->board))
 		wait_for_bells(&self, CLOCK_NEVER);
 	drain(&self);
+	trouble_destroy(&w->trouble);
 	log_queue_destroy(&w->log);
 	board_destroy(&w->board);
 	return status;

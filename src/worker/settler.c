@@ -329,6 +329,7 @@ settle_batch(settler *self, work_verb verb, work_list *batch)
 	if (status == PAWL_OK)
 	{
 		outage_over(&self->outage);
+		trouble_ends(&self->worker->trouble, TROUBLE_SETTLE);
 		take_answers(self, batch);
 	}
 	else if (n > 1 && status == PAWL_ERR_TRANSIENT && outage_is_shortage(&error))

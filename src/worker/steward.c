@@ -22,6 +22,7 @@
 #include "base/random.h"
 #include "queue/upkeep.h"
 #include "worker/outage.h"
+#include "worker/progress.h"
 #include "worker/watch.h"
 
 /* A duty gives way: what it waits for, a user may hold. */
@@ -62,6 +63,7 @@ typedef struct steward
 	int64_t since_us;               /* promotion's mark */
 	int64_t folded;                 /* up to which batch, in this round */
 	int64_t retained;               /* jobs that it has taken away in this round */
+	progress progress;
 
 	/* of this tick */
 	upkeep_seen seen;
@@ -273,7 +275,8 @@ look(steward *self)
 		wanted[i] =
 			self->began_ms >= self->from_ms[i] && (!draining || i == UPKEEP_WATCH);
 	status = upkeep_look(&call, self->view.worker, wanted, self->tick_ms * DUTY_TICKS,
-	                     whole ? 0 : self->since_us, &self->seen, &error);
+	                     whole ? 0 : self->since_us, &self->seen,
+	                     progress_asks(&self->progress, &self->view), &error);
 	if (status != PAWL_OK)
 	{
 		self->pause_ms = failed(self, status, &error);
@@ -298,7 +301,10 @@ tick(steward *self)
 	self->pause_ms = 0;
 	self->began_ms = clock_ms();
 	if (!look(self))
+	{
+		progress_tick(&self->progress, &call, &self->view, false);
 		return;
+	}
 	for (int i = 0; i < UPKEEP_DUTIES; i++)
 	{
 		pawl_status status;
@@ -313,6 +319,7 @@ tick(steward *self)
 	}
 	if (!self->failed)
 		outage_over(&self->outage);
+	progress_tick(&self->progress, &call, &self->view, true);
 }
 
 void *
@@ -325,6 +332,7 @@ steward_main(void *arg)
 	self.board = &self.worker->board;
 	self.tick_ms = earliest(third_ms, TICK_MS);
 	outage_init(&self.outage, self.worker, "upkeep");
+	progress_init(&self.progress, self.worker);
 	self.db = worker_db(self.worker, "upkeep");
 	while (self.db != NULL && board_steward_wait(self.board, next_ms))
 	{

@@ -9,8 +9,8 @@
  *	DONE		on the board's list results; the board's mutex
  *	SETTLING	the settler alone, but for `dropped` and the links of `held`
  *
- * `dropped`, `interrupt_fd` and the links of `held` are the board's, under its mutex,
- * in every state.
+ * `dropped`, `interrupt_fd`, `started_ms` and the links of `held` are the board's, under
+ * its mutex, in every state.
  */
 #ifndef PAWL_WORKER_WORK_H
 #define PAWL_WORKER_WORK_H
@@ -54,6 +54,7 @@ typedef struct work
 	atomic_int interrupt; /* a pawl_interrupt but TIMED_OUT */
 	int interrupt_fd;     /* of its executor while RUNNING, else -1 */
 	bool dropped;         /* its claim has ended: it is not settled */
+	int64_t started_ms;   /* when it became RUNNING */
 
 	int64_t deadline_ms; /* of the attempt, set by the executor; CLOCK_NEVER */
 

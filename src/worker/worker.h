@@ -13,6 +13,7 @@
 
 #include "worker/board.h"
 #include "worker/log_queue.h"
+#include "worker/trouble.h"
 
 typedef struct worker_handler
 {
@@ -67,6 +68,7 @@ struct pawl_worker
 	worker_counts counts;
 	board board;
 	log_queue log;
+	trouble trouble;
 };
 
 /* Threads; arg is the pawl_worker, for an executor its own struct. */

@@ -13,8 +13,9 @@ from harness.program import run_pawl
 COMMANDS = [
     "up", "migrate up", "migrate status", "migrate sql", "work", "push", "job list",
     "job show", "job logs", "job wait", "job cancel", "job retry", "batch open", "batch seal",
-    "batch list", "batch show", "batch wait", "batch cancel", "batch rerun", "bench", "version",
-    "help",
+    "batch list", "batch show", "batch wait", "batch cancel", "batch rerun", "queue list",
+    "queue show", "queue pause", "queue resume", "queue set", "group list", "group show",
+    "group release", "group fail", "worker list", "bench", "version", "help",
 ]
 
 
@@ -31,7 +32,11 @@ def call(*args, **options):
         (["--frobnicate"], 'unknown option "--frobnicate"'),
         (["job"], '"job" needs one of its commands'),
         (["job", "frobnicate"], 'unknown command "job frobnicate"'),
-        (["group", "list"], 'unknown command "group"'),
+        (["group"], '"group" needs one of its commands'),
+        (["group", "list", "--state", "free"], 'option "--state" needs one of running, '),
+        (["group", "show"], '"pawl group show" needs one more argument'),
+        (["queue", "pause"], '"pawl queue pause" needs one more argument'),
+        (["queue", "set", "q", "paused"], "a setting is written KEY=VALUE"),
         (["batch"], '"batch" needs one of its commands'),
         (["batch", "open", "b", "--threshold", "half"], 'option "--threshold" needs a number, not "half"'),
         (["batch", "open", "b", "--expect", "1", "--expect", "2"], "--expect is given 2 times for 1 stages"),

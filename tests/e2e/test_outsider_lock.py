@@ -22,7 +22,7 @@ LEASE_S, LOCK_S = (30, 60) if TORTURE else (2, 10)
 # Every table of the schema but `worker`, which has a test of its own.
 TABLES = ("job", "ready", "scheduled", "running", "outcome", "attempt", "log", "queue",
           "lane", "unique_key", "upkeep", "sleeper", "silent_wait", "silent_wait_end",
-          "migration", "batch", "batch_delta", "waiting", "group_lease", "group_stop")
+          "migration", "batch", "batch_delta", "waiting", "group_lease", "group_stop", "stall")
 
 HELD = """SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted
     AND relation = ('pawl.' || %s)::regclass"""

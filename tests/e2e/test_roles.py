@@ -63,10 +63,18 @@ FUNCTIONS = {
     "promote": {W},
     "extend_partitions": {W},
     "retain": {W},
+    "work_waiting": {W},
+    "worker_stalled": {W},
     "silent_wait_found": {W},
     "silent_wait_ended": {W},
     # a reader looks
     "job_list": {R},
+    "queue_list": {R},
+    "oldest_runnable": {R},
+    "oldest_jobs": NOBODY,
+    "due_heads": NOBODY,
+    "can_run": NOBODY,
+    "ready_since": NOBODY,
     # internal: called by the functions above, as their owner
     "add_completion": NOBODY,
     "answers": NOBODY,
@@ -161,7 +169,7 @@ READABLE = {
     **dict.fromkeys(("batch", "batch_delta"), NOBODY),
     **dict.fromkeys(("waiting", "group_lease", "group_stop"), NOBODY),
     **dict.fromkeys(("lane", "log", "queue", "unique_key", "upkeep"), NOBODY),
-    **dict.fromkeys(("silent_wait", "silent_wait_end", "sleeper"), NOBODY),
+    **dict.fromkeys(("silent_wait", "silent_wait_end", "sleeper", "stall"), NOBODY),
 }
 
 SEQUENCES = {"job_id", "fence", "pos", "attempt_id", "log_id", "batch_id", "batch_delta_id"}
