@@ -22,7 +22,8 @@ GRANT EXECUTE ON FUNCTION pawl.push, pawl.push_many(jsonb),
 	pawl.batch_open, pawl.batch_seal, pawl.batch_cancel, pawl.batch_rerun,
 	pawl.batch_progress,
 	pawl.cancel, pawl.cancel_many, pawl.retry, pawl.retry_many,
-	pawl.queue_pause, pawl.queue_resume, pawl.queue_set
+	pawl.queue_pause, pawl.queue_resume, pawl.queue_set,
+	pawl.group_release, pawl.group_fail
 	TO pawl_producer;
 
 -- a worker claims and settles; its handlers push further jobs
@@ -33,6 +34,8 @@ GRANT EXECUTE ON FUNCTION pawl.push, pawl.push_many(jsonb),
 	pawl.fold_batches, pawl.fold_ended,
 	pawl.worker_start, pawl.heartbeat, pawl.worker_stop, pawl.worker_sleep,
 	pawl.worker_wake, pawl.bell, pawl.claim, pawl.held,
+	pawl.group_candidates, pawl.group_take, pawl.group_dispatch, pawl.group_hold,
+	pawl.group_renew, pawl.group_give_back,
 	pawl.suspects_waiting, pawl.floors, pawl.sweep, pawl.raise_floor,
 	pawl.complete, pawl.complete_many, pawl.fail, pawl.fail_many,
 	pawl.snooze, pawl.snooze_many, pawl.release, pawl.release_many, pawl.fence, pawl.log,
@@ -43,8 +46,8 @@ GRANT EXECUTE ON FUNCTION pawl.push, pawl.push_many(jsonb),
 
 -- a reader looks
 GRANT SELECT ON pawl.jobs, pawl.queues, pawl.workers, pawl.attempts, pawl.logs,
-	pawl.log_arrays, pawl.silent_waits, pawl.batches, pawl.batch_stages
+	pawl.log_arrays, pawl.silent_waits, pawl.batches, pawl.batch_stages, pawl.groups
 	TO pawl_reader;
 GRANT EXECUTE ON FUNCTION pawl.job_list, pawl.batch_progress, pawl.queue_list,
-	pawl.oldest_runnable
+	pawl.oldest_runnable, pawl.group_list, pawl.group_show
 	TO pawl_reader;
