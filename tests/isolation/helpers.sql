@@ -45,6 +45,32 @@ CREATE FUNCTION t.expire(name text) RETURNS void LANGUAGE sql AS
 CREATE FUNCTION t.due() RETURNS void LANGUAGE sql AS
 	$$UPDATE pawl.scheduled SET due = clock_timestamp() - interval '1 s'$$;
 
+-- Groups by what the specs can name; the fences give the tokens too, so those start at 1.
+CREATE FUNCTION t.take(name text, key text DEFAULT 'g') RETURNS bigint LANGUAGE sql AS
+	'SELECT pawl.group_take(t.worker(name), key)';
+CREATE FUNCTION t.dispatch(name text, token bigint, size int DEFAULT 1)
+RETURNS TABLE (answer text, job bigint, fence bigint) LANGUAGE sql AS
+	$$SELECT d.answer, d.job, d.fence
+	FROM pawl.group_dispatch(t.worker(name), 'g', token, '{k}', ARRAY[size]) d$$;
+CREATE FUNCTION t.hold(name text, token bigint) RETURNS void LANGUAGE sql AS
+	$$SELECT pawl.group_hold(t.worker(name), 'g', token)$$;
+CREATE FUNCTION t.give_back(name text, token bigint) RETURNS boolean LANGUAGE sql AS
+	$$SELECT pawl.group_give_back(t.worker(name), 'g', token)$$;
+CREATE FUNCTION t.renew(name text, token bigint) RETURNS SETOF text LANGUAGE sql AS
+	$$SELECT pawl.group_renew(t.worker(name), '{g}', ARRAY[token])$$;
+CREATE FUNCTION t.candidates(name text) RETURNS SETOF text LANGUAGE sql AS
+	'SELECT c.group_key FROM pawl.group_candidates(t.worker(name)) c WHERE c.ready';
+
+-- The leases of a worker's groups are over; its own is not.
+CREATE FUNCTION t.lose(name text) RETURNS void LANGUAGE sql AS
+	$$UPDATE pawl.group_lease l SET expires_at = '-infinity' WHERE l.worker = t.worker(name)$$;
+
+-- Each group that has a lease: whose, and what it dispatched last.
+CREATE VIEW t.leases AS
+SELECT l.group_key, w.name AS owner, l.token, l.jobs, l.fences,
+	l.expires_at <= clock_timestamp() AS over
+FROM pawl.group_lease l JOIN t.worker w ON w.id = l.worker ORDER BY 1;
+
 -- Each job: the tables that have it (one, always), its counts, its attempts.
 CREATE VIEW t.jobs AS
 SELECT j.id AS job, p.places, p.fence, p.attempt, p.failures, p.crashes,
