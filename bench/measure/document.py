@@ -160,6 +160,11 @@ SECTIONS = [
      " from the client.",
      [("results of a batch", "{} sessions"), ("results of a batch: CPU", "{} sessions")],
      []),
+    ("Groups", "Very many groups with one job each, the first fifty of them busy. A look for"
+     " work; a look that finds nothing, for none of them is due; and on one connection the"
+     " way of a group through taking, dispatch, completion and giving back.",
+     [(f"groups: {what}", "{:,} groups") for what in
+      ("finding 50", "500 looks in vain", "taken, run and given back", "CPU")], []),
     ("What an idle worker costs", "A worker that has nothing to do.",
      [(f"idle: {what}", "") for what in
       ("transactions", "CPU of the worker", "CPU of the server", "memory")], []),

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Callable
 
-from . import backlog, batches, handlers, idle, latency, logs, single, slices, throughput
+from . import (backlog, batches, groups, handlers, idle, latency, logs, single, slices,
+               throughput)
 from .systems import SYSTEMS, there_is
 from .targets import NODE_PEERS
 from .turn import Bench
@@ -25,6 +26,7 @@ class Sizes:
     handlers: int
     lines: int           # of logs
     results: int         # into one batch; divided by 64
+    groups: int          # with one job each
     defaults: int        # jobs, for a peer's default configuration
     slow_defaults: int   # for pg-boss's: one job at each poll
 
@@ -32,15 +34,15 @@ class Sizes:
 FULL = Sizes(repetitions=3, small=200_000, large=1_000_000, huge=10_000_000,
              beside=1_000_000, slice_jobs=50_000, slice_count=20, writer_s=60, single_s=3,
              latency_s=10, idle_s=10, handlers=10_000, lines=1_000_000,
-             results=12_800, defaults=10_000, slow_defaults=5)
+             results=12_800, groups=100_000, defaults=10_000, slow_defaults=5)
 QUICK = Sizes(repetitions=1, small=50_000, large=200_000, huge=400_000,
               beside=50_000, slice_jobs=20_000, slice_count=5, writer_s=5, single_s=1,
               latency_s=3, idle_s=4, handlers=1_000, lines=200_000,
-              results=3_200, defaults=1_000, slow_defaults=3)
+              results=3_200, groups=20_000, defaults=1_000, slow_defaults=3)
 # For the harness itself: whether it works, whatever the figures.
 TINY = Sizes(repetitions=1, small=2_000, large=3_000, huge=5_000, beside=1_000,
              slice_jobs=1_000, slice_count=3, writer_s=1, single_s=1, latency_s=1,
-             idle_s=1, handlers=20, lines=2_000, results=128,
+             idle_s=1, handlers=20, lines=2_000, results=128, groups=600,
              defaults=50, slow_defaults=2)
 
 
@@ -92,6 +94,7 @@ def make_plan(sizes: Sizes, systems: list) -> list:
         part("exec", 60, pawl, lambda b: handlers.exec_handlers(b, system, sizes.handlers))
         part("logs", 90, pawl, lambda b: logs.alone(b, system, sizes.lines))
         part("logs", 70, pawl, lambda b: logs.beside_drain(b, system, sizes.large))
+        part("groups", 60, pawl, lambda b: groups.groups(b, system, sizes.groups))
         part("batches", 120, pawl, lambda b: batches.results(b, system, sizes.results))
     part("idle", 160, workers, lambda b: idle.idle(b, workers, sizes.idle_s))
     part("defaults", 70, systems, lambda b: defaults(b, systems, sizes))

@@ -22,7 +22,7 @@ class Target(NamedTuple):
 
 def judge(results: Results) -> list:
     return [*throughput(results), *pushes(results), *steadiness(results),
-            *responses(results), *batches(results), *costs(results)]
+            *responses(results), *batches(results), *groups(results), *costs(results)]
 
 
 def ratio(a, b):
@@ -109,6 +109,13 @@ def batches(results: Results) -> list:
         Target("results of a batch, 64 sessions / a counter in one row",
                ratio(rate("a batch", 64), rate("one row, one statement", 64)), 2.0),
     ]
+
+
+def groups(results: Results) -> list:
+    n = max(results.sizes("groups: finding 50"), default=0)
+    return [Target(f"{what} among {n:,} groups, ms", results.median(name, "pawl", n), 10.0, True)
+            for what, name in (("finding 50", "groups: finding 50"),
+                               ("500 looks in vain", "groups: 500 looks in vain"))]
 
 
 def costs(results: Results) -> list:
