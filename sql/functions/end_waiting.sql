@@ -14,6 +14,7 @@ LANGUAGE plpgsql
 SET enable_seqscan = off
 SET enable_indexscan = on
 SET jit = off
+SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
 	ended int;

@@ -8,6 +8,7 @@ RETURNS bigint[]
 LANGUAGE plpgsql
 SET enable_seqscan = off
 SET jit = off
+SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_variable
 BEGIN

@@ -13,6 +13,7 @@ CREATE OR REPLACE FUNCTION pawl.run_waiting(worker uuid, head pawl.waiting, size
 LANGUAGE plpgsql
 SET enable_seqscan = off
 SET jit = off
+SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_variable
 DECLARE
