@@ -145,7 +145,9 @@ SECTIONS = [
      " the system's tables stays open throughout, then while a transaction that has pushed"
      " stays open.",
      [("slices", "{:,} jobs"), ("slices, snapshot held", "{:,} jobs"),
-      ("slices, writer open", "{:,} jobs")], ["slices.svg"]),
+      ("slices, writer open", "{:,} jobs"), ("slices: CPU", "{:,} jobs"),
+      ("slices, snapshot held: CPU", "{:,} jobs"),
+      ("slices, writer open: CPU", "{:,} jobs")], ["slices.svg"]),
     ("What a job costs", "WAL of the system's statements, and processor time of all"
      " processes of the server.",
      [("push: WAL", "{:,} jobs"), ("drain: WAL", "{:,} jobs"), ("push: CPU", "{:,} jobs"),

@@ -24,11 +24,13 @@ def slices(bench: Bench, systems: list, size: int, count: int, held: bool) -> No
         with bench.turn(system) as turn:
             bench.cluster.checkpoint()
             with held_snapshot(turn) if held else undisturbed() as context:
-                rates, answer = run(turn, size, lambda done, _: done < count)
+                done, answer = run(turn, size, lambda done, _: done < count)
             turn.check(answer, size * count, sum_to(size * count))
-        for number, rate in enumerate(rates, 1):
-            bench.add(name, system.name, size, repetition, rate, "jobs/s", slice=number,
-                      slices=count, **context)
+        for number, (rate, cpu_us) in enumerate(done, 1):
+            where = {"slice": number, "slices": count, **context}
+            bench.add(name, system.name, size, repetition, rate, "jobs/s", **where)
+            bench.add(f"{name}: CPU", system.name, size, repetition, cpu_us, "us/job",
+                      **where)
 
 
 def slices_beside_writer(bench: Bench, system, size: int, seconds: int) -> None:
@@ -37,25 +39,30 @@ def slices_beside_writer(bench: Bench, system, size: int, seconds: int) -> None:
         with bench.turn(system) as turn:
             bench.cluster.checkpoint()
             writer = Writer(turn, seconds)
-            rates, answer = run(turn, size, writer.look)
-            jobs = size * len(rates)
+            done, answer = run(turn, size, writer.look)
+            jobs = size * len(done)
             turn.check(answer, jobs + 1, sum_to(jobs))
-        for number, rate in enumerate(rates, 1):
+        for number, (rate, cpu_us) in enumerate(done, 1):
+            where = {"slice": number, "slices": len(done),
+                     "open": number <= writer.open_slices}
             bench.add("slices, writer open", system.name, size, repetition, rate, "jobs/s",
-                      slice=number, slices=len(rates), open=number <= writer.open_slices)
+                      **where)
+            bench.add("slices, writer open: CPU", system.name, size, repetition, cpu_us,
+                      "us/job", **where)
 
 
 def run(turn: Turn, size: int, going) -> tuple:
-    """([jobs/s of each slice], the worker's last answer); going(slices done, handled
-    so far) says whether there is another."""
-    rates = []
+    """([(jobs/s, the server's us of CPU a job) of each slice], the worker's last answer);
+    going(slices done, handled so far) says whether there is another."""
+    slices_done = []
     with turn.worker(turn.system.steady(size)) as worker, turn.pusher() as pusher:
         handled = 0
-        while going(len(rates), handled):
-            began = time.monotonic()
-            pusher.ask(f"push {size} {size * len(rates)}")
-            handled = wait_for(worker, size * (len(rates) + 1))
-            rates.append(size / (time.monotonic() - began))
+        while going(len(slices_done), handled):
+            began, cpu_s = time.monotonic(), turn.cluster.cpu_s()
+            pusher.ask(f"push {size} {size * len(slices_done)}")
+            handled = wait_for(worker, size * (len(slices_done) + 1))
+            slices_done.append((size / (time.monotonic() - began),
+                                1e6 * (turn.cluster.cpu_s() - cpu_s) / size))
         pusher.finish()
         if turn.system.name == "pawl":
             turn.wait_until_empty()        # the writer's job may be the last
@@ -64,7 +71,7 @@ def run(turn: Turn, size: int, going) -> tuple:
         while "sum" not in answer:
             answer = worker.answer()
         worker.finish()
-    return rates, answer
+    return slices_done, answer
 
 
 def wait_for(worker: Program, handled: int) -> int:

@@ -86,6 +86,11 @@ def steadiness(results: Results) -> list:
                ratio(held[max(held)], peer[max(peer)]) if held and peer else None, 8.0),
         Target("slowest slice, writer open / undisturbed median",
                ratio(min(writer.values(), default=None), undisturbed), 0.8),
+        *[Target(f"CPU of the dearest slice, {what} / undisturbed median",
+                 ratio(max(slice_medians(results, f"slices, {what}: CPU", "pawl",
+                                         **context).values(), default=None),
+                       results.median("slices: CPU", "pawl")), 1.25, True)
+          for what, context in (("snapshot held", {}), ("writer open", {"open": True}))],
         Target(f"drain with {max(many, default=0):,} ready / usual",
                ratio(results.median("drain of very many", "pawl"), usual), 0.8),
         Target("drain beside scheduled and paused jobs / usual",
