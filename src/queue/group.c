@@ -24,9 +24,9 @@ pawl_status
 group_candidates(const queue_call *call, const group_search *search,
                  db_result **ret_result, pawl_error *error)
 {
-	static const char sql[] =
-		"SELECT tenant, group_key FROM pawl.group_candidates($1::uuid, $2::text[],"
-		" $3::text[], $4::text, $5::int, $6::int)";
+	static const char sql[] = "SELECT tenant, group_key, ready FROM "
+							  "pawl.group_candidates($1::uuid, $2::text[],"
+							  " $3::text[], $4::text, $5::int, $6::int)";
 	auto_params *params = db_params_new();
 	queue_call looking = *call;
 
@@ -45,7 +45,8 @@ void
 group_found_row(const db_result *result, int row, group_found *ret_found)
 {
 	*ret_found = (group_found){.tenant = db_text(result, row, 0),
-	                           .group_key = db_text(result, row, 1)};
+	                           .group_key = db_text(result, row, 1),
+	                           .ready = db_bool(result, row, 2)};
 }
 
 /* ------------------------------------------------------------ taking ------------- */

@@ -46,6 +46,7 @@ typedef struct group_found
 {
 	const char *tenant; /* "": none */
 	const char *group_key;
+	bool ready; /* it may be taken; else how far the walk of the tenant has come */
 } group_found;
 
 /*

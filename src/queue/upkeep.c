@@ -28,12 +28,12 @@ param_time(db_params *params, int64_t time_us)
 #define LOOK                                                                           \
 	"SELECT 'recover' = ANY (todo), 'promote' = ANY (todo), 'fold' = ANY (todo),"      \
 	" 'partitions' = ANY (todo), 'watch' = ANY (todo), 'retain' = ANY (todo),"         \
-	" suspects, (extract(epoch FROM looked_at) * 1000000)::bigint,"                    \
+	" suspects, groups, (extract(epoch FROM looked_at) * 1000000)::bigint,"            \
 	" (extract(epoch FROM due) * 1000000)::bigint - 1,"                                \
 	" ceil(extract(epoch FROM next_due - clock_timestamp()) * 1000)::bigint"           \
 	" FROM pawl.upkeep_look($1::uuid, $2::text[],"                                     \
 	" make_interval(secs => $3::float8 / 1000), " TIME(4) ")"
-#define LOOK_COLUMNS (UPKEEP_DUTIES + 4)
+#define LOOK_COLUMNS (UPKEEP_DUTIES + 5)
 
 /* What is to be done stands in the first columns, in the order of the duties. */
 static void
@@ -45,6 +45,7 @@ read_seen(const db_result *result, upkeep_seen *ret_seen)
 	for (int i = 0; i < UPKEEP_DUTIES; i++)
 		ret_seen->todo[i] = db_bool(result, 0, i);
 	ret_seen->suspects = db_bool(result, 0, column++);
+	ret_seen->groups = db_bool(result, 0, column++);
 	if (!db_is_null(result, 0, column))
 		ret_seen->at_us = db_int(result, 0, column);
 	if (!db_is_null(result, 0, ++column))

@@ -26,6 +26,7 @@ typedef struct upkeep_seen
 {
 	bool todo[UPKEEP_DUTIES]; /* this worker's, and there is something to do */
 	bool suspects;            /* one is ready for this worker */
+	bool groups;              /* a job waits in a group, or a group is taken */
 	int64_t at_us;            /* when promotion was looked for; 0: it is another's */
 	int64_t due_us;  /* of the first job to be promoted, no later; 0: unknown */
 	int64_t next_ms; /* until the next job is due; -1: unknown, or there is none */

@@ -46,7 +46,7 @@ board_init(board *b, pawl_error *error)
 void
 board_destroy(board *b)
 {
-	assert(b->v.running == 0);
+	assert(b->v.running == 0 && b->v.attended == 0);
 	while (b->held != NULL)
 	{
 		work *w = b->held;
@@ -77,7 +77,7 @@ static bool
 claimer_may_go(const board *b)
 {
 	return b->v.phase != BOARD_RUNNING || (!b->v.leased && !b->wake.unleased) ||
-	       (b->wake.on_empty && b->v.held == 0) ||
+	       (b->wake.on_empty && board_ungrouped(&b->v) == 0) ||
 	       (b->wake.on_suspect && b->v.suspect_waits) || has_room(b);
 }
 
@@ -189,7 +189,7 @@ bool
 board_is_quiet(board *b)
 {
 	auto_lock(&b->mutex);
-	return b->v.running == 0;
+	return b->v.running + b->v.attended == 0;
 }
 
 bool
@@ -209,9 +209,12 @@ board_ticked(board *b)
 }
 
 void
-board_tell_suspects(board *b, bool waiting)
+board_tell_waiting(board *b, bool suspects, bool groups)
 {
 	auto_lock(&b->mutex);
-	b->v.suspect_waits = waiting;
+	if (groups && !b->v.groups_about)
+		wait_event_ring(b->claim_fd);
+	b->v.suspect_waits = suspects;
+	b->v.groups_about = groups;
 	board_wake_claimer_locked(b);
 }

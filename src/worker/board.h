@@ -6,9 +6,12 @@
  *
  *	pending ──take──> (running) ──finish──> results ──results──> (settling) ──> forgotten
  *
+ * The work of a group is its runner's from the dispatch to the settle, and on `held`
+ * alone, so that it is presented, and told when its claim has ended (board_group.c).
+ *
  * One mutex guards every field; sections are short and hold no system call but the
- * ringing of an eventfd.  Order of locks: the board's mutex, then the log queue's
- * (log_queue.h); never the other way, and today never both.
+ * ringing of an eventfd.  Order of locks: that of the groups (groups.h), the board's, the
+ * log queue's (log_queue.h); never the other way, and today never two of them.
  *
  * Who waits, and for what:
  *	executors	work_cond		a pending work, or their end
@@ -47,7 +50,7 @@ typedef struct board_wake
 	bool on_room; /* an executor without work, or pending < pending_below */
 	size_t pending_below;
 	uint64_t finished_from; /* but not before so many have finished */
-	bool on_empty;          /* nothing is held */
+	bool on_empty;          /* nothing is held but jobs of groups */
 	bool unleased;          /* it knows that there is no lease */
 	bool on_suspect;        /* a suspect waits */
 } board_wake;
@@ -64,12 +67,16 @@ typedef struct board_view
 	size_t pending;   /* unstarted */
 	size_t running;   /* taken by an executor */
 	size_t held;      /* all, with those whose result is not stored yet */
-	size_t suspects;  /* of those held */
+	size_t suspects;  /* of those held, but for the jobs of groups */
+	size_t grouped;   /* of those held: jobs of groups, */
+	size_t attended;  /* and of these whose handler runs */
+	uint64_t turns;   /* of jobs of groups: begun and ended, since the beginning */
 	uint64_t started; /* since the beginning */
 	uint64_t finished;
 	bool folding;       /* a batch may end with what was settled: the settler looks */
 	uint64_t ticks;     /* of the steward */
 	bool suspect_waits; /* in the database, as of the last */
+	bool groups_about;  /* likewise: some job waits in a group, or a group is taken */
 } board_view;
 
 typedef struct board
@@ -103,7 +110,14 @@ void board_destroy(board *b); /* after every thread has ended */
 static inline size_t
 board_unsettled(const board_view *v)
 {
-	return v->held - v->pending - v->running;
+	return v->held - v->pending - v->running - v->attended;
+}
+
+/* Held by the claimer's claims, not by a group. */
+static inline size_t
+board_ungrouped(const board_view *v)
+{
+	return v->held - v->grouped;
 }
 
 /* ------------------------------------------------------------ flow (board_flow.c) - */
@@ -160,6 +174,29 @@ typedef struct board_running
  */
 bool board_longest(board *b, int64_t overdue_ms, board_running *ret_running);
 
+/* ------------------------------------------------------------ groups (board_group.c) */
+
+/*
+ * Runner: the handler of these n works is about to run; interrupt_fd is rung when they
+ * are interrupted.  False: the lease that they were dispatched under is over, or would
+ * be at until_ms on the worker's clock, which has passed; they are the caller's to free.
+ */
+bool board_group_begin(board *b, work *const *works, size_t n, int interrupt_fd,
+                       int64_t until_ms);
+
+/*
+ * The handler has ended, and interrupt_fd is quiet again.  ret_left gets those whose claim
+ * has not ended, as far as is known here, in the same order; how many those are.
+ */
+size_t board_group_end(board *b, work *const *works, size_t n, int interrupt_fd,
+                       work **ret_left);
+
+/* They are settled, or nobody can settle them: frees them. */
+void board_group_forget(board *b, work *const *works, size_t n);
+
+/* The lease of that token is lost, or its connection: drop and interrupt. */
+void board_group_lost(board *b, int64_t token);
+
 /* ------------------------------------------------------------ claims (board.c) ---- */
 
 void board_look(board *b, board_view *ret_view);
@@ -200,10 +237,11 @@ bool board_is_done(board *b);
 bool board_is_quiet(board *b);                          /* nothing runs */
 bool board_steward_wait(board *b, int64_t deadline_ms); /* false: the end */
 void board_ticked(board *b);
-void board_tell_suspects(board *b, bool waiting);
+void board_tell_waiting(board *b, bool suspects, bool groups);
 
 /* ------------------------------------------------------------ inside --------------- */
 
+void board_hold_locked(board *b, work *w);
 void board_interrupt_locked(work *w, pawl_interrupt why);
 void board_drop_locked(board *b, work *w); /* off `held`; the caller frees it */
 void board_wake_claimer_locked(board *b);

@@ -7,8 +7,8 @@
 #include "worker/board.h"
 #include "worker/wait.h"
 
-static void
-hold_locked(board *b, work *w)
+void
+board_hold_locked(board *b, work *w)
 {
 	w->held_prev = NULL;
 	w->held_next = b->held;
@@ -16,7 +16,10 @@ hold_locked(board *b, work *w)
 		b->held->held_prev = w;
 	b->held = w;
 	b->v.held++;
-	b->v.suspects += w->suspect;
+	if (w->token != 0)
+		b->v.grouped++;
+	else
+		b->v.suspects += w->suspect;
 }
 
 void
@@ -30,7 +33,10 @@ board_drop_locked(board *b, work *w)
 	if (w->held_next != NULL)
 		w->held_next->held_prev = w->held_prev;
 	b->v.held--;
-	b->v.suspects -= w->suspect;
+	if (w->token != 0)
+		b->v.grouped--;
+	else
+		b->v.suspects -= w->suspect;
 }
 
 static void
@@ -67,7 +73,7 @@ board_hand_over(board *b, work_list *batch)
 			work_list_add(&trash, w); /* the lease ended meanwhile */
 			continue;
 		}
-		hold_locked(b, w);
+		board_hold_locked(b, w);
 		if (b->v.phase != BOARD_RUNNING && !w->concluded)
 			work_conclude(w, WORK_RELEASE);
 		if (w->concluded)
@@ -100,7 +106,7 @@ finish_locked(board *b, int interrupt_fd, work *w, work_list *trash)
 	}
 	else
 		add_result_locked(b, w);
-	if (b->v.phase != BOARD_RUNNING && b->v.running == 0)
+	if (b->v.phase != BOARD_RUNNING && b->v.running + b->v.attended == 0)
 		wait_event_ring(b->bell_fd);
 }
 

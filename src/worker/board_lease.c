@@ -97,7 +97,7 @@ worker_pair *
 board_pairs(board *b, unsigned epoch, size_t *ret_n)
 {
 	auto_lock(&b->mutex);
-	size_t room = b->v.pending + b->v.running;
+	size_t room = b->v.pending + b->v.running + b->v.attended;
 	worker_pair *pairs = malloc((room + 1) * sizeof(*pairs));
 	size_t n = 0;
 

@@ -53,18 +53,21 @@ wait_for(claimer *self, board_wake wake, int64_t until_ms)
 	self->wake.on_suspect = !self->view.suspect_waits;
 	self->wait_ms = earliest(until_ms, self->unknown_ms);
 	self->wait_ms = earliest(self->wait_ms, lanes_sweep_due(self->lanes));
+	self->wait_ms = earliest(self->wait_ms, claimer_scout_due(self));
 	return STEP_WAIT;
 }
 
 /* Something may have come since a claim ran short. */
 static bool
-may_claim_again(const claimer *self)
+may_claim_again(claimer *self)
 {
 	if (!self->ran_short || self->now_ms >= self->poll_ms)
 		return true;
 	if (self->now_ms >= bell_answer(&self->bell))
 		return true;
-	if (self->worker->once && self->held_then && self->view.held == 0)
+	if (self->worker->once && !self->clear && self->view.held == 0 &&
+	    self->view.ticks > 0 && !self->view.folding &&
+	    groups_is_idle(&self->worker->seats))
 		return true;
 	return !self->bell.trusted && self->view.finished > self->seen &&
 	       self->now_ms >= self->gap_ms;
@@ -77,7 +80,8 @@ wait_after_short(claimer *self)
 	board_wake none = {0};
 	board_wake room = {.on_room = !self->bell.trusted,
 	                   .finished_from = self->seen + 1,
-	                   .on_empty = self->worker->once && self->view.held > 0};
+	                   .on_empty =
+	                       self->worker->once && board_ungrouped(&self->view) > 0};
 
 	if (!self->bell.trusted && self->view.finished > self->seen &&
 	    self->now_ms < self->gap_ms)
@@ -123,7 +127,7 @@ decide_suspect(claimer *self)
 		return STEP_DONE;
 	if (self->suspect_before && self->now_ms >= self->pause_ms)
 		return STEP_DONE;
-	if (self->view.held == 0)
+	if (board_ungrouped(&self->view) == 0)
 		return STEP_SUSPECT;
 	if (self->now_ms >= self->patience_ms)
 		return wait_for(self, empty, self->now_ms + self->worker->poll_ms);
@@ -149,6 +153,17 @@ is_hurried(const claimer *self)
 	       board_unsettled(v) < BOARD_UNSETTLED_MAX;
 }
 
+/* Once: nothing was claimed.  The groups have the last word. */
+static claim_step
+decide_end(claimer *self)
+{
+	if (self->worker->groups == 0 || self->scout.nothing)
+		return STEP_DONE;
+	if (self->now_ms < self->scout.not_before_ms)
+		return wait_for(self, (board_wake){0}, self->scout.not_before_ms);
+	return STEP_SCOUT;
+}
+
 /* What can wait for a claim that somebody has rung for. */
 static claim_step
 decide_chore(claimer *self)
@@ -158,7 +173,7 @@ decide_chore(claimer *self)
 	if (may_ask(self, due_ms))
 		return STEP_ASK;
 	if (self->clear && self->patience_ms == 0)
-		return STEP_DONE;
+		return decide_end(self);
 	if (due_ms >= lanes_sweep_due(self->lanes))
 		return STEP_SWEEP;
 	switch (bell_next(&self->bell, claimer_per_s(self), self->ran_short, self->now_ms))
@@ -170,6 +185,8 @@ decide_chore(claimer *self)
 		case BELL_KEEP:
 			break;
 	}
+	if (due_ms >= claimer_scout_due(self))
+		return STEP_SCOUT;
 	return decide_claim(self);
 }
 
@@ -196,7 +213,11 @@ decide(claimer *self)
 	}
 	if (!lanes_known(self->lanes))
 		return STEP_FLOORS;
+	if (!is_hurried(self) && self->now_ms >= claimer_scout_due(self))
+		return STEP_SCOUT;
 	next = decide_suspect(self);
+	if (next == STEP_WAIT && self->now_ms >= claimer_scout_due(self))
+		return STEP_SCOUT;
 	return next != STEP_DONE ? next : decide_chore(self);
 }
 
@@ -254,6 +275,7 @@ static void (*const steps[])(claimer *self) = {
 	[STEP_SWEEP] = sweep_lanes,
 	[STEP_SLEEP] = claimer_sleep,
 	[STEP_WAKE] = claimer_wake,
+	[STEP_SCOUT] = claimer_scout,
 	[STEP_CLAIM] = claimer_claim_many,
 	[STEP_GIVE_BACK] = give_back,
 	[STEP_DONE] = end_once,
@@ -281,6 +303,7 @@ claimer_main(void *arg)
 		steps[decide(&self)](&self);
 		board_look(self.board, &self.view);
 	}
+	cursors_free(&self.scout.cursors);
 	lanes_free(self.lanes);
 	db_free(self.db);
 	return NULL;

@@ -4,6 +4,7 @@
  *	claimer.c			its thread, and which step is next
  *	claimer_lease.c		leases, claims without an answer, suspects
  *	claimer_claim.c		claims
+ *	claimer_groups.c	the scout
  *	claimer_sleep.c		the doorbell, and waiting
  *
  * One thread owns all of it, the connection "claim" among it.
@@ -11,8 +12,9 @@
 #ifndef PAWL_WORKER_CLAIMER_H
 #define PAWL_WORKER_CLAIMER_H
 
-#include "queue/call.h"
+#include "queue/group.h"
 #include "worker/bell.h"
+#include "worker/cursors.h"
 #include "worker/lanes.h"
 #include "worker/outage.h"
 #include "worker/rate.h"
@@ -31,10 +33,23 @@ typedef enum claim_step
 	STEP_SWEEP,   /* look behind the marks, or raise a floor */
 	STEP_SLEEP,   /* set the flag of the doorbell */
 	STEP_WAKE,    /* clear it */
+	STEP_SCOUT,   /* look for groups */
 	STEP_CLAIM,
 	STEP_GIVE_BACK, /* more is pending than this worker starts in time */
 	STEP_DONE       /* once: nothing is left */
 } claim_step;
+
+typedef struct scout
+{
+	cursors cursors;
+	bool asked;            /* a look is wanted though no tick has told of groups */
+	int64_t poll_ms;       /* the next look, though nothing rings */
+	int64_t not_before_ms; /* and none before this */
+	int64_t gap_ms;        /* while the bell is not trusted */
+	uint64_t heard;        /* how often it had rung before the last look */
+	size_t found;          /* groups, by the last look */
+	bool nothing;          /* once: it was the last */
+} scout;
 
 typedef struct claimer
 {
@@ -57,7 +72,6 @@ typedef struct claimer
 	int64_t gap_ms;  /* then: not before this, unless it rings or a poll is due */
 	int64_t poll_ms; /* then: at the latest */
 	uint64_t seen;   /* finished at that time */
-	bool held_then;  /* something was held at that time */
 	bool clear;      /* once: nothing was found while nothing was held */
 	bool anew;       /* once: the next claim looks from the floors, to be sure */
 
@@ -65,6 +79,8 @@ typedef struct claimer
 	int64_t patience_ms; /* a suspect waits; pause for it from then on; 0: none waits */
 	bool suspect_before; /* the last claim was for a suspect */
 	int64_t pause_ms;    /* then: until when another may follow it */
+
+	scout scout;
 
 	/* of the step that was decided */
 	size_t n;
@@ -86,6 +102,11 @@ void claimer_ask_for_suspects(claimer *self);
 
 void claimer_claim_suspect(claimer *self);
 void claimer_claim_many(claimer *self);
+
+/* When the next look for groups is due; CLOCK_NEVER: none is, or there is no room. */
+int64_t claimer_scout_due(claimer *self);
+void claimer_scout(claimer *self);
+void claimer_note_ring(claimer *self, bool rung, size_t jobs);
 
 void claimer_sleep(claimer *self); /* set the flag */
 void claimer_wake(claimer *self);

@@ -137,7 +137,6 @@ note_short(claimer *self, int64_t took_ms)
 	if (self->worker->once && (self->view.ticks == 0 || self->view.folding))
 		self->poll_ms = now_ms + SHORT_PAUSE_MS; /* others have not looked yet */
 	self->seen = self->view.finished;
-	self->held_then = self->view.held > 0;
 }
 
 /* A worker that is to end looks once more, at everything, before it believes it. */
@@ -145,7 +144,8 @@ static bool
 is_clear(claimer *self, bool nothing)
 {
 	if (!self->worker->once || !nothing || self->view.held > 0 ||
-	    self->view.ticks == 0 || self->view.folding)
+	    self->view.ticks == 0 || self->view.folding ||
+	    !groups_is_idle(&self->worker->seats))
 	{
 		self->anew = false;
 		return false;
@@ -162,6 +162,7 @@ void
 claimer_claim_many(claimer *self)
 {
 	uint64_t seen = self->seen;
+	bool rung = self->bell.rung;
 	size_t jobs;
 	bool is_short;
 
@@ -175,7 +176,9 @@ claimer_claim_many(claimer *self)
 	            is_short, clock_ms());
 	if (is_short)
 		note_short(self, clock_ms() - self->now_ms);
+	claimer_note_ring(self, rung, jobs);
 	self->clear = is_clear(self, is_short && jobs == 0);
+	self->scout.nothing = false;
 
 	/* a worker that is about to idle asks at once */
 	if (is_short && jobs == 0 && self->view.held == 0 &&

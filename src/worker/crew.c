@@ -47,19 +47,61 @@ start_thread(pthread_t *ret_thread, const char *name, void *(*run)(void *), void
 }
 
 static pawl_status
-start_executor(crew *c, executor *e, pawl_error *error)
+prepare_context(crew *c, pawl_context *context, pawl_error *error)
 {
-	pawl_status status;
-
-	e->context.worker = c->worker;
-	e->context.interrupt_fd = wait_event_new();
-	if (e->context.interrupt_fd < 0)
+	context->worker = c->worker;
+	context->interrupt_fd = wait_event_new();
+	if (context->interrupt_fd < 0)
 		return error_set(error, PAWL_ERR_SYSTEM, "could not create eventfd: %s",
 		                 strerror(errno));
+	return PAWL_OK;
+}
+
+static pawl_status
+start_executor(crew *c, executor *e, pawl_error *error)
+{
+	pawl_status status = prepare_context(c, &e->context, error);
+
+	if (status != PAWL_OK)
+		return status;
 	status = start_thread(&e->thread, "pawl-execute", executor_main, e, error);
 	e->started = status == PAWL_OK;
 	if (!e->started)
 		close(e->context.interrupt_fd);
+	return status;
+}
+
+static pawl_status
+start_runner(crew *c, size_t i, pawl_error *error)
+{
+	group_runner *r = &c->runners[i];
+	pawl_status status = prepare_context(c, &r->context, error);
+
+	if (status != PAWL_OK)
+		return status;
+	r->seat = &c->worker->seats.seats[i];
+	status = start_thread(&r->thread, "pawl-group", group_runner_main, r, error);
+	r->started = status == PAWL_OK;
+	if (!r->started)
+		close(r->context.interrupt_fd);
+	return status;
+}
+
+/* Those that run handlers. */
+static pawl_status
+start_hands(crew *c, pawl_error *error)
+{
+	pawl_worker *worker = c->worker;
+	pawl_status status = PAWL_OK;
+
+	c->executors = calloc(worker->executors, sizeof(*c->executors));
+	c->runners = calloc(worker->groups + 1, sizeof(*c->runners));
+	if (c->executors == NULL || c->runners == NULL)
+		return error_memory(error);
+	for (size_t i = 0; i < worker->executors && status == PAWL_OK; i++)
+		status = start_executor(c, &c->executors[i], error);
+	for (size_t i = 0; i < worker->groups && status == PAWL_OK; i++)
+		status = start_runner(c, i, error);
 	return status;
 }
 
@@ -79,16 +121,12 @@ crew_start(crew *c, pawl_worker *worker, pawl_error *error)
 		{CREW_STEWARD, "pawl-upkeep", steward_main},
 		{CREW_CLAIMER, "pawl-claim", claimer_main},
 	};
-	pawl_status status = PAWL_OK;
+	pawl_status status;
 
 	static_assert(sizeof(threads) / sizeof(threads[0]) == CREW_ROLES,
 	              "a thread is missing");
 	*c = (crew){.worker = worker};
-	c->executors = calloc(worker->executors, sizeof(*c->executors));
-	if (c->executors == NULL)
-		return error_memory(error);
-	for (size_t i = 0; i < worker->executors && status == PAWL_OK; i++)
-		status = start_executor(c, &c->executors[i], error);
+	status = start_hands(c, error);
 	for (size_t i = 0; i < CREW_ROLES && status == PAWL_OK; i++)
 	{
 		crew_role role = threads[i].role;
@@ -123,4 +161,20 @@ crew_join_executors(crew *c)
 	}
 	free(c->executors);
 	c->executors = NULL;
+}
+
+void
+crew_join_runners(crew *c)
+{
+	for (size_t i = 0; c->runners != NULL && i < c->worker->groups; i++)
+	{
+		group_runner *r = &c->runners[i];
+
+		if (!r->started)
+			continue;
+		pthread_join(r->thread, NULL);
+		close(r->context.interrupt_fd);
+	}
+	free(c->runners);
+	c->runners = NULL;
 }

@@ -1,5 +1,5 @@
 /*
- * keeper.c - renews the lease, and nothing else, so that no chore can cost it
+ * keeper.c - renews leases, and nothing else, so that no chore can cost one
  *
  * The thread owns the connection "keep" and the local deadline: the lease counted from
  * before the last renewal was sent, on CLOCK_BOOTTIME, so it ends before the server's.
@@ -8,6 +8,7 @@
  *
  * A renewal presents what is pending and running, and learns what has ended
  * (cancelled, recovered).  Cancelling rings the channel, so that it is learnt at once.
+ * After it come the leases of the groups whose handler runs (groups.h).
  */
 #include <assert.h>
 #include <inttypes.h>
@@ -15,6 +16,8 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "queue/group.h"
+#include "worker/group_runner.h"
 #include "worker/outage.h"
 #include "worker/wait.h"
 
@@ -32,9 +35,10 @@ typedef struct keeper
 	db *db;
 	outage outage;
 	board_view view;
-	unsigned epoch;    /* of the lease that beat_ms is for */
-	int64_t beat_ms;   /* when to renew */
-	int64_t beaten_ms; /* when it was tried last */
+	group_renewal *renewals; /* room for each runner's */
+	unsigned epoch;          /* of the lease that beat_ms is for */
+	int64_t beat_ms;         /* when to renew */
+	int64_t beaten_ms;       /* when it was tried last */
 } keeper;
 
 /* No wait of a renewal goes on beyond a third of the lease. */
@@ -81,6 +85,32 @@ renewed(keeper *self, int64_t sent_ms, const int64_t *ended, size_t n)
 		              "keep: %zu jobs were cancelled or taken over", stopped);
 }
 
+/*
+ * Renew the leases of the groups whose handler runs, by end_ms: then the next heartbeat
+ * is due.  What cannot be renewed is tried again with that, and runs out by itself.
+ */
+static void
+renew_groups(keeper *self, int64_t end_ms)
+{
+	group_seats *g = &self->worker->seats;
+	queue_call call = {
+		.db = self->db, .limits = keeper_limits(self), .deadline_ms = end_ms};
+	size_t n = groups_renewals(g, self->renewals);
+	int64_t sent_ms = clock_ms();
+	pawl_status status = PAWL_OK;
+	pawl_error error;
+
+	if (n > 0)
+		status =
+			group_runner_renew(&call, self->view.worker, self->renewals, n, &error);
+	if (n > 0)
+		groups_are_renewed(g, self->renewals, n,
+		                   status == PAWL_OK ? sent_ms + self->worker->lease_ms : 0);
+	if (status != PAWL_OK)
+		self->beat_ms = clock_ms() + outage_failed(&self->outage, status, &error);
+	group_runner_losses(self->worker);
+}
+
 static void
 beat(keeper *self)
 {
@@ -102,7 +132,10 @@ beat(keeper *self)
 		status = worker_row_heartbeat(&call, self->view.worker, pairs, n_pairs, ended,
 		                              &n_ended, &error);
 	if (status == PAWL_OK)
+	{
 		renewed(self, sent_ms, ended, n_ended);
+		renew_groups(self, end_ms);
+	}
 	else if (status == PAWL_ERR_LEASE)
 		lose(self, error.message);
 	else
@@ -176,8 +209,13 @@ keeper_main(void *arg)
 	self.board = &self.worker->board;
 	outage_init(&self.outage, self.worker, "keep");
 	self.db = worker_db(self.worker, "keep");
-	if (self.db == NULL)
+	self.renewals = calloc(self.worker->groups + 1, sizeof(*self.renewals));
+	if (self.db == NULL || self.renewals == NULL)
+	{
+		free(self.renewals);
+		db_free(self.db);
 		return NULL;
+	}
 	if (db_listen(self.db, CHANNEL, &error) != PAWL_OK)
 		db_close(self.db); /* the channel is known: it is tried at each opening */
 	for (;;)
@@ -188,6 +226,7 @@ keeper_main(void *arg)
 		keep(&self);
 	}
 	stop(&self);
+	free(self.renewals);
 	db_free(self.db);
 	return NULL;
 }

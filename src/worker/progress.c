@@ -70,7 +70,7 @@ is_still(const progress *p)
 static void
 note_moved(progress *p, const board_view *view)
 {
-	uint64_t moved = view->started + view->finished;
+	uint64_t moved = view->started + view->finished + view->turns;
 
 	if (moved == p->moved)
 		return;
@@ -181,13 +181,30 @@ find_executors(progress *p, const board_view *view, finding *f)
 	return conclude(f, STALL_EXECUTORS, run.job, p->moved_ms);
 }
 
+static bool
+find_runners(progress *p, const board_view *view, finding *f)
+{
+	board_running run;
+	groups_view v;
+
+	groups_look(&p->worker->seats, &v);
+	if (p->worker->groups == 0 || v.free > 0 || p->waits.head == 0 ||
+	    !board_longest(&p->worker->board, -1, &run))
+		return false;
+	(void) snprintf(f->text, sizeof(f->text),
+	                "no runner of groups is free: the handlers of %zu jobs run, the "
+	                "longest that of job %" PRId64 ", kind \"%s\"",
+	                view->attended, run.job, run.kind);
+	return conclude(f, STALL_RUNNERS, run.job, p->moved_ms);
+}
+
 /* What waits, and why this worker does not take it. */
 static bool
 find_waiting(progress *p, const board_view *view, finding *f)
 {
 	const stall_work *w = &p->waits;
 
-	if (find_executors(p, view, f))
+	if (find_executors(p, view, f) || find_runners(p, view, f))
 		return true;
 	if (w->paused[0] != '\0')
 	{

@@ -3,9 +3,10 @@
  *
  * Runs on the thread that calls pawl_worker_run, which owns the connection "check"
  * until the schema is found right, and none afterwards.  It starts the threads, waits
- * for a stop or for the end of a run with `once`, and for the end of the lease, which
- * it watches besides the keeper because it never waits for a connection; then it ends
- * the threads in the order in which they hand work on.
+ * for a stop or for the end of a run with `once`, for the end of the lease, which it
+ * watches besides the keeper because it never waits for a connection, and for servers
+ * that hang up on a group's connection; then it ends the threads in the order in which
+ * they hand work on.
  */
 #include <assert.h>
 #include <inttypes.h>
@@ -50,11 +51,13 @@ watch_lease(supervisor *self)
 static void
 wait_for_bells(supervisor *self, int64_t deadline_ms)
 {
-	struct pollfd fds[2] = {{.fd = self->worker->stop_fd, .events = POLLIN},
-	                        {.fd = self->board->bell_fd, .events = POLLIN}};
+	struct pollfd fds[3] = {{.fd = self->worker->stop_fd, .events = POLLIN},
+	                        {.fd = self->board->bell_fd, .events = POLLIN},
+	                        {.fd = self->worker->seats.watch_fd, .events = POLLIN}};
 	int64_t lease_ms = watch_lease(self);
 
-	poll(fds, 2, clock_poll_ms(lease_ms < deadline_ms ? lease_ms : deadline_ms));
+	group_runner_losses(self->worker);
+	poll(fds, 3, clock_poll_ms(lease_ms < deadline_ms ? lease_ms : deadline_ms));
 	self->stops += wait_event_drain(self->worker->stop_fd);
 	wait_event_drain(self->board->bell_fd);
 }
@@ -68,7 +71,7 @@ wait_for_handlers(supervisor *self)
 	int64_t deadline_ms = clock_ms() + self->worker->drain_ms;
 	bool interrupted = false;
 
-	while (!board_is_quiet(self->board))
+	while (!board_is_quiet(self->board) || !groups_is_idle(&self->worker->seats))
 	{
 		if (!interrupted && (self->stops >= 2 || clock_ms() >= deadline_ms))
 		{
@@ -88,13 +91,15 @@ drain(supervisor *self)
 	crew *c = &self->crew;
 
 	board_advance(b, BOARD_DRAINING);
+	groups_end(&self->worker->seats);
 	if (self->stops > 0)
 		worker_notice(self->worker, PAWL_INFO,
 		              "drain: nothing more is claimed, what runs has %" PRId64 " ms",
 		              self->worker->drain_ms);
 	wait_for_handlers(self);
 	crew_join(c, CREW_CLAIMER);
-	assert(board_is_quiet(b));
+	assert(board_is_quiet(b) && groups_is_idle(&self->worker->seats));
+	crew_join_runners(c);
 	board_advance(b, BOARD_EXECUTORS_END);
 	crew_join_executors(c);
 	board_advance(b, BOARD_SETTLER_END);
@@ -136,6 +141,13 @@ run(pawl_worker *w, pawl_error *error)
 
 	if (status != PAWL_OK)
 		return status;
+	status =
+		groups_init(&w->seats, w->groups, w->board.claim_fd, w->board.bell_fd, error);
+	if (status != PAWL_OK)
+	{
+		board_destroy(&w->board);
+		return status;
+	}
 	log_queue_init(&w->log);
 	trouble_init(&w->trouble);
 	status = crew_start(&self.crew, w, error);
@@ -144,6 +156,7 @@ run(pawl_worker *w, pawl_error *error)
 	drain(&self);
 	trouble_destroy(&w->trouble);
 	log_queue_destroy(&w->log);
+	groups_destroy(&w->seats);
 	board_destroy(&w->board);
 	return status;
 }

@@ -21,6 +21,8 @@ typedef struct worker_stats
 	int64_t log_lines;
 	int64_t log_dropped;
 	int64_t leases_lost;
+	int64_t groups_taken;
+	int64_t groups_lost;  /* abandoned: their lease was lost, or the connection */
 	int64_t silent_waits; /* that this worker was the first to find */
 } worker_stats;
 

@@ -243,7 +243,7 @@ static_assert(sizeof(duties) / sizeof(duties[0]) == UPKEEP_DUTIES, "each is done
 static void
 conclude(steward *self, const bool *wanted)
 {
-	board_tell_suspects(self->board, self->seen.suspects);
+	board_tell_waiting(self->board, self->seen.suspects, self->seen.groups);
 
 	/* nothing was due: the mark rises; whoever gets the duty has none */
 	if (self->seen.at_us == 0)

@@ -1,13 +1,14 @@
 /*
  * work.h - one claimed job on its way through the worker
  *
- * Allocated by the claimer, run by one executor, settled and freed by the settler.
- * state says who may touch it:
+ * Allocated by the claimer, run by one executor, settled and freed by the settler; the
+ * job of a group all of this by its runner.  state says who may touch it:
  *
  *	PENDING		on the board's list pending; the board's mutex
- *	RUNNING		the executor alone, but for `interrupt`, `dropped` and the links
+ *	RUNNING		the executor or runner alone, but for `interrupt`, `dropped` and the
+ *				links
  *	DONE		on the board's list results; the board's mutex
- *	SETTLING	the settler alone, but for `dropped` and the links of `held`
+ *	SETTLING	the settler or runner alone, but for `dropped` and the links of `held`
  *
  * `dropped`, `interrupt_fd`, `started_ms` and the links of `held` are the board's, under
  * its mutex, in every state.
@@ -49,10 +50,11 @@ typedef struct work
 	pawl_job job; /* texts lie behind the struct */
 	bool suspect; /* it has crashed a worker */
 	unsigned epoch;
+	int64_t token; /* of the group's lease that it was dispatched under; 0: no group */
 	const struct worker_handler *handler;
 
 	atomic_int interrupt; /* a pawl_interrupt but TIMED_OUT */
-	int interrupt_fd;     /* of its executor while RUNNING, else -1 */
+	int interrupt_fd;     /* of its executor or runner while RUNNING, else -1 */
 	bool dropped;         /* its claim has ended: it is not settled */
 	int64_t started_ms;   /* when it became RUNNING */
 

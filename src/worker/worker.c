@@ -374,6 +374,8 @@ worker_stats_read(pawl_worker *worker, worker_stats *ret_stats)
 		.log_lines = c->log_lines,
 		.log_dropped = c->log_dropped,
 		.leases_lost = c->leases_lost,
+		.groups_taken = c->groups_taken,
+		.groups_lost = c->groups_lost,
 		.silent_waits = c->silent_waits,
 	};
 }

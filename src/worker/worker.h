@@ -1,10 +1,10 @@
 /*
  * worker.h - the worker's inside: what its threads are given
  *
- * Everything but the board, the log queue and the counters is fixed before the first
+ * Everything but the board, the groups, the log queue and the counters is fixed before the first
  * thread starts and only read afterwards.  The threads, a file each: claimer.c,
- * executor.c, settler.c, keeper.c, steward.c, log_writer.c; worker.c starts and joins
- * them.
+ * executor.c, group_runner.c, settler.c, keeper.c, steward.c, log_writer.c; crew.c
+ * starts and joins them.
  */
 #ifndef PAWL_WORKER_WORKER_H
 #define PAWL_WORKER_WORKER_H
@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 
 #include "worker/board.h"
+#include "worker/groups.h"
 #include "worker/log_queue.h"
 #include "worker/trouble.h"
 
@@ -38,6 +39,8 @@ typedef struct worker_counts
 	_Atomic int64_t log_lines;
 	_Atomic int64_t log_dropped;
 	_Atomic int64_t leases_lost;
+	_Atomic int64_t groups_taken;
+	_Atomic int64_t groups_lost;
 	_Atomic int64_t silent_waits;
 } worker_counts;
 
@@ -67,6 +70,7 @@ struct pawl_worker
 
 	worker_counts counts;
 	board board;
+	group_seats seats; /* of the runners of groups */
 	log_queue log;
 	trouble trouble;
 };

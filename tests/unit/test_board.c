@@ -4,7 +4,8 @@
  * Bugs guarded against: a result settled after the lease was lost; a cancelled job that
  * is started all the same; an interrupt that reaches the next job of the executor; a
  * claim that comes back during a drain and is never given back; a claim of a lost lease
- * put on the board of the next; a job counted twice or never in what bounds memory.
+ * put on the board of the next; a job counted twice or never in what bounds memory; a
+ * group's job that no heartbeat presents, or that is settled although its group is lost.
  */
 #include <poll.h>
 #include <setjmp.h>
@@ -379,6 +380,117 @@ test_gather(void **state)
 	free_board(b);
 }
 
+#define TOKEN 77
+
+static work *
+new_grouped(int64_t id)
+{
+	work *w = new_work(id, 1);
+
+	w->token = TOKEN;
+	return w;
+}
+
+/* It is presented while its handler runs, told of a cancel, and none of the executors'. */
+static void
+test_group(void **state)
+{
+	board *b = new_board();
+	int fd = wait_event_new();
+	work *works[] = {new_grouped(1), new_grouped(2), new_grouped(3)};
+	work *left[3];
+	int64_t fence = 102;
+	size_t n = 0;
+	worker_pair *pairs;
+
+	(void) state;
+	assert_true(board_group_begin(b, works, 3, fd, clock_ms() + 60000));
+	pairs = board_pairs(b, 1, &n);
+	assert_int_equal(n, 3);
+	free(pairs);
+	assert_int_equal(look(b).attended, 3);
+	assert_int_equal(look(b).grouped, 3);
+	assert_int_equal(look(b).running, 0);
+	assert_false(board_is_quiet(b));
+	assert_int_equal(board_end_claims(b, 1, &fence, 1), 1);
+	assert_true(is_readable(fd));
+	assert_int_equal(atomic_load(&works[1]->interrupt), PAWL_CANCELLED);
+	assert_int_equal(board_group_end(b, works, 3, fd, left), 2);
+	assert_int_equal(left[0]->job.id, 1);
+	assert_int_equal(left[1]->job.id, 3);
+	assert_false(is_readable(fd));
+	assert_true(board_is_quiet(b));
+	pairs = board_pairs(b, 1, &n);
+	assert_int_equal(n, 0);
+	free(pairs);
+	board_group_forget(b, works, 3);
+	assert_int_equal(look(b).held, 0);
+	assert_int_equal(look(b).grouped, 0);
+	close(fd);
+	free_board(b);
+}
+
+/* Lost, with the worker's lease or its own: told to its handler, and not settled. */
+static void
+test_group_lost(void **state)
+{
+	board *b = new_board();
+	int fd = wait_event_new();
+	work *works[2];
+	work *left[2];
+
+	(void) state;
+	works[0] = new_grouped(1);
+	assert_true(board_group_begin(b, works, 1, fd, clock_ms() + 60000));
+	board_group_lost(b, TOKEN + 1);
+	assert_false(is_readable(fd));
+	board_group_lost(b, TOKEN);
+	assert_int_equal(atomic_load(&works[0]->interrupt), PAWL_LEASE_LOST);
+	assert_int_equal(board_group_end(b, works, 1, fd, left), 0);
+	board_group_forget(b, works, 1);
+
+	works[0] = new_grouped(2);
+	assert_false(board_group_begin(b, works, 1, fd, clock_ms())); /* it is over */
+	assert_true(board_group_begin(b, works, 1, fd, clock_ms() + 60000));
+	assert_true(board_lose_lease(b, 1));
+	assert_int_equal(atomic_load(&works[0]->interrupt), PAWL_LEASE_LOST);
+	works[1] = new_grouped(3);
+	assert_false(board_group_begin(b, &works[1], 1, fd, clock_ms() + 60000));
+	work_free(works[1]);
+	assert_int_equal(board_group_end(b, works, 1, fd, left), 0);
+	board_group_forget(b, works, 1);
+	close(fd);
+	free_board(b);
+}
+
+/* A drain is told to it, and waits for it; it takes no room from what is claimed. */
+static void
+test_group_drain(void **state)
+{
+	board *b = new_board();
+	board_wake empty = {.on_empty = true};
+	int fd = wait_event_new();
+	work *w = new_grouped(1);
+	work *left[1];
+
+	(void) state;
+	w->suspect = true;
+	assert_true(board_group_begin(b, &w, 1, fd, clock_ms() + 60000));
+	assert_int_equal(look(b).suspects, 0);
+	assert_false(board_claim_waits(b, &empty)); /* nothing but a group's job is held */
+	board_claim_goes(b);
+	board_advance(b, BOARD_DRAINING);
+	assert_false(board_is_quiet(b));
+	board_interrupt_all(b);
+	assert_int_equal(atomic_load(&w->interrupt), PAWL_DRAINING);
+	wait_event_drain(b->bell_fd);
+	assert_int_equal(board_group_end(b, &w, 1, fd, left), 1);
+	assert_true(is_readable(b->bell_fd));
+	board_group_forget(b, &w, 1);
+	close(fd);
+	free_board(b);
+}
+
 int
 main(void)
 {
@@ -394,6 +506,9 @@ main(void)
 		cmocka_unit_test(test_nothing_is_unknown_without_a_lease),
 		cmocka_unit_test(test_suspect),
 		cmocka_unit_test(test_gather),
+		cmocka_unit_test(test_group),
+		cmocka_unit_test(test_group_lost),
+		cmocka_unit_test(test_group_drain),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
