@@ -31,6 +31,7 @@
 
 #include <pthread.h>
 
+#include "base/limits.h"
 #include "queue/worker_row.h"
 #include "worker/work.h"
 
@@ -163,9 +164,10 @@ size_t board_give_back(board *b, size_t n);
 typedef struct board_running
 {
 	int64_t job;
-	char kind[256];
-	int64_t ran_ms;  /* so far */
-	int64_t over_ms; /* since its timeout, if it has one */
+	char kind[LIMIT_NAME + 1];
+	char group[LIMIT_NAME + 1]; /* "": none */
+	int64_t ran_ms;             /* so far */
+	int64_t over_ms;            /* since its timeout, if it has one */
 } board_running;
 
 /*

@@ -47,5 +47,8 @@ board_longest(board *b, int64_t overdue_ms, board_running *ret_running)
 		.over_ms = end_of(w) == CLOCK_NEVER ? 0 : now_ms - end_of(w),
 	};
 	(void) snprintf(ret_running->kind, sizeof(ret_running->kind), "%s", w->job.kind);
+	if (w->job.group_key != NULL)
+		(void) snprintf(ret_running->group, sizeof(ret_running->group), "%s",
+		                w->job.group_key);
 	return true;
 }

@@ -11,6 +11,7 @@
 #ifndef PAWL_WORKER_PROGRESS_H
 #define PAWL_WORKER_PROGRESS_H
 
+#include "base/clock.h"
 #include "queue/stall.h"
 #include "worker/worker.h"
 
@@ -52,7 +53,32 @@ typedef struct progress
 	bool logged;                      /* the present one was */
 } progress;
 
+/* What a tick has found. */
+typedef struct progress_finding
+{
+	stall_reason reason;
+	int64_t job; /* which the reason names; it is told anew for another */
+	int64_t since_ms;
+	char text[1000];
+} progress_finding;
+
+/* So long nothing has to have moved, and whether that is so. */
+static inline int64_t
+progress_patience_ms(const progress *p)
+{
+	return p->worker->lease_ms;
+}
+
+static inline bool
+progress_is_still(const progress *p)
+{
+	return clock_ms() - p->moved_ms >= progress_patience_ms(p);
+}
+
 void progress_init(progress *p, pawl_worker *worker);
+
+/* Look for a reason (progress_find.c); false: there is progress, or nothing to do. */
+bool progress_find(progress *p, const board_view *view, progress_finding *f);
 
 /* Before the look of a tick: is what waits to be asked for?  NULL: it is not. */
 stall_work *progress_asks(progress *p, const board_view *view);

@@ -9,11 +9,13 @@ import contextlib
 import json
 from types import SimpleNamespace
 
+from harness.paths import BUILD
 from harness.program import run_pawl
 from harness.wait import wait_until
 
 LEASE = ("--lease", "1s")  # nothing has moved for so long
 NONE = SimpleNamespace(alive=False, stalled=None, stalled_detail=None, stalled_since=None)
+OBJECT = BUILD / "tests/e2e/handler_object.so"
 GATE = "sh -c 'until test -e {0}; do sleep 0.05; done'"
 
 
@@ -116,6 +118,19 @@ def test_results_cannot_be_stored(db, api, worker):
         goes_on(api, full)
 
 
+def test_too_many_results_wait(db, api, worker):
+    """And nothing more is claimed: 2,000, and what was begun by then."""
+    with worker("-L", f"k={OBJECT}", "-j", "2", *LEASE) as full:
+        wait_until(lambda: api.query("SELECT FROM pawl.workers"), 20, full.log)
+        with without(db, "complete_many"):
+            api.push_some(4000)
+            wait_until(lambda: "too many" in (row(api).stalled_detail or ""), 20, full.log)
+            assert row(api).stalled == "results"
+            assert 2000 <= api.one("SELECT count(*) FROM pawl.running") < 4000
+        wait_until(lambda: api.one("SELECT count(*) FROM pawl.outcome") == 4000, 30, full.log)
+        goes_on(api, full)
+
+
 def test_claims_fail(db, api, worker):
     with worker(*LEASE, handlers={"k": "true"}) as deaf:
         wait_until(lambda: api.query("SELECT FROM pawl.workers"), 20, deaf.log)
@@ -150,6 +165,45 @@ def test_a_handler_that_does_not_come_back(db, api, worker):
         other = api.push("k")
         wait_until(lambda: api.state(other) == "succeeded", 20, half.log)
         assert row(api).stalled == "handler"
+
+
+def test_a_group_whose_handler_does_not_come_back(db, api, worker):
+    """Its group stands still for as long, and the worker goes on renewing its lease."""
+    job = api.push("stubborn", group_key="acme/orders", timeout="300 ms")
+    with worker("-j", "1", *LEASE, handlers={"stubborn": STUBBORN, "k": "true"}) as half:
+        detail = stalled(api, half, "handler")
+        assert detail.startswith(f'the handler of job {job} of group "acme/orders", kind "stubborn",')
+        other = api.push("k")
+        wait_until(lambda: api.state(other) == "succeeded", 20, half.log)
+        assert row(api).stalled == "handler"
+
+
+def test_no_runner_of_groups_is_free(db, api, worker, tmp_path):
+    gate = tmp_path / "open"
+    first = api.push("slow", group_key="a")
+    with worker("-j", "1", "-g", "1", *LEASE, handlers={"slow": GATE.format(gate)}) as busy:
+        wait_until(lambda: api.state(first) == "running", 20, busy.log)
+        second = api.push("slow", group_key="b")
+        assert f"job {first}" in stalled(api, busy, "runners")
+        gate.touch()
+        wait_until(lambda: api.state(second) == "succeeded", 20, busy.log)
+        goes_on(api, busy)
+
+
+def test_a_worker_that_works_on_no_groups(db, api, worker):
+    job = api.push("k", group_key="a")
+    with worker("-g", "0", *LEASE, handlers={"k": "true"}) as idle:
+        assert stalled(api, idle, "runners").startswith(f"job {job} is of a group, ")
+
+
+def test_groups_cannot_be_worked_on(db, api, worker):
+    with worker(*LEASE, handlers={"k": "true"}) as deaf:
+        wait_until(lambda: api.query("SELECT FROM pawl.workers"), 20, deaf.log)
+        with without(db, "group_take"):
+            job = api.push("k", group_key="a")
+            assert stalled(api, deaf, "groups").startswith("groups cannot be worked on: ")
+        wait_until(lambda: api.state(job) == "succeeded", 20, deaf.log)
+        goes_on(api, deaf)
 
 
 def test_the_row_of_a_lost_worker_is_void(db, api, worker):
