@@ -121,6 +121,7 @@ close_connection(db *conn)
 {
 	PQfinish(conn->blocker.pg);
 	conn->blocker = (blocker){.pooled = conn->blocker.pooled};
+	named_forget(&conn->named);
 	PQfinish(conn->pg);
 	conn->pg = NULL;
 	conn->state = DB_CLOSED;

@@ -19,6 +19,7 @@
 #include "db/db.h"
 #include "db/doubt.h"
 #include "db/lend.h"
+#include "db/named.h"
 
 /* Channels of one connection: the doorbells of its queues, or the cancel bell. */
 #define CHANNELS_MAX LIMIT_QUEUES
@@ -46,6 +47,7 @@ struct db
 	db_loan loan;     /* of that transaction; see db/lend.h */
 
 	blocker blocker; /* who blocked the last call; see db/blocker.h */
+	named_set named; /* what the session has prepared */
 
 	char *channels[CHANNELS_MAX]; /* LISTENed to at each opening */
 	int channel_count;

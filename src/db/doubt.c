@@ -29,12 +29,8 @@ static const db_limits ASK_LIMITS = {
 	.idle_timeout_ms = 3000,
 };
 
-#define TIMELINE_SQL                                                                   \
-	"pg_catalog.substr(pg_catalog.pg_walfile_name("                                    \
-	"pg_catalog.pg_current_wal_lsn()), 1, 8)"
-
 const char DOUBT_MARK_SQL[] =
-	"SELECT pg_catalog.pg_current_xact_id_if_assigned(), " TIMELINE_SQL;
+	"SELECT pg_catalog.pg_current_xact_id_if_assigned(), " DOUBT_TIMELINE_SQL;
 
 /*
  * Columns: the word about transaction $1; whether the server is on timeline $2 and has
@@ -44,7 +40,7 @@ const char DOUBT_MARK_SQL[] =
 static const char ASK_SQL[] =
 	"SELECT CASE WHEN pg_is_in_recovery() THEN 'standby' "
 	"ELSE pg_xact_status($1::xid8) END, "
-	"CASE WHEN NOT pg_is_in_recovery() THEN " TIMELINE_SQL " = $2 AND "
+	"CASE WHEN NOT pg_is_in_recovery() THEN " DOUBT_TIMELINE_SQL " = $2 AND "
 	"clock_timestamp() - greatest(pg_postmaster_start_time(), "
 	"(SELECT stats_reset FROM pg_stat_bgwriter)) > "
 	"make_interval(secs => $3::float8 / 1000) END";
@@ -67,6 +63,13 @@ doubt_note(doubt_mark *mark, const db_result *result)
 	snprintf(mark->timeline, sizeof(mark->timeline), "%s",
 	         whole ? db_text(result, 0, 1) : "");
 	mark->current = whole;
+}
+
+void
+doubt_note_timeline(doubt_mark *mark, const char *timeline)
+{
+	*mark = (doubt_mark){.begun_ms = mark->begun_ms};
+	snprintf(mark->timeline, sizeof(mark->timeline), "%s", timeline);
 }
 
 static answer

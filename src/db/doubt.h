@@ -24,6 +24,12 @@ typedef struct doubt_mark
 extern const char DOUBT_MARK_SQL[];
 void doubt_note(doubt_mark *mark, const db_result *result);
 
+/* Its second column, for a transaction whose id nobody will ask for. */
+#define DOUBT_TIMELINE_SQL                                                             \
+	"pg_catalog.substr(pg_catalog.pg_walfile_name("                                    \
+	"pg_catalog.pg_current_wal_lsn()), 1, 8)"
+void doubt_note_timeline(doubt_mark *mark, const char *timeline);
+
 /*
  * Ask the server what became of the transaction.  error holds why the connection was
  * lost.  OK: committed.  ERR_CONNECTION: it was not, nothing was done.  ERR_UNKNOWN:

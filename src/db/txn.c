@@ -4,7 +4,8 @@
  * First round trip: BEGIN, the limits, the first statement, the transaction's mark (its
  * id; see db/doubt.h).  Then one for each further statement with the mark again, and one
  * for COMMIT.  So the id is always known before COMMIT is sent, and costs no round trip.
- * Who needs no id, because what is lost is found otherwise, has it all in one.
+ * Who needs no id, because what is lost is found otherwise, has it all in one, without the
+ * mark, and by statements that the session has prepared (db/named.h).
  *
  * Nothing of a role's or a database's settings matters inside: isolation level, access
  * mode, limits and search_path are set for the transaction.  (A transaction that writes
@@ -40,12 +41,14 @@ const db_limits DB_LIMITS_DEFAULT = {
 	"SELECT pg_catalog.set_config('lock_timeout', '%d', true), "                       \
 	"pg_catalog.set_config('statement_timeout', '%d', true), "                         \
 	"pg_catalog.set_config('idle_in_transaction_session_timeout', '%d', true), "       \
-	"pg_catalog.set_config('search_path', %s, true), pg_catalog.pg_backend_pid()"
+	"pg_catalog.set_config('search_path', %s, true), %s, pg_catalog.pg_backend_pid()"
+#define LIMITS_TIMELINE 4 /* its column */
 #define OWN_PATH "'pg_catalog, pg_temp'"
 #define SESSION_PATH "pg_catalog.current_setting('search_path')"
 
-/* BEGIN, limits, the statement, the mark, COMMIT. */
-#define STEPS_MAX 5
+/* BEGIN, limits, the statement, the mark or COMMIT. */
+#define STEPS_MAX 4
+#define STEP_LIMITS 1
 
 static int64_t
 answer_deadline(const db *conn)
@@ -129,9 +132,11 @@ typedef struct exchange
 	wire_step steps[STEPS_MAX];
 	size_t count;
 	size_t main; /* index of the caller's statement; count: it has none */
-	size_t mark; /* nothing is in doubt of what cannot write: then it has none */
-	size_t own;  /* how many come before COMMIT */
-	char limits[sizeof(LIMITS_SQL) + 3 * 12 + sizeof(SESSION_PATH)];
+	size_t own;  /* how many come before COMMIT, if that is sent, too */
+	size_t
+		mark; /* own: nothing is in doubt of what cannot write, nor if COMMIT is sent */
+	char limits[sizeof(LIMITS_SQL) + 3 * 12 + sizeof(SESSION_PATH) +
+	            sizeof(DOUBT_TIMELINE_SQL)];
 } exchange;
 
 static void
@@ -146,14 +151,19 @@ add_limits(exchange *e, const db_limits *limits)
 {
 	snprintf(e->limits, sizeof(e->limits), LIMITS_SQL, limits->lock_timeout_ms,
 	         limits->statement_timeout_ms, limits->idle_timeout_ms,
-	         limits->session_path ? SESSION_PATH : OWN_PATH);
+	         limits->session_path ? SESSION_PATH : OWN_PATH,
+	         limits->read_only ? "NULL" : DOUBT_TIMELINE_SQL);
 	add_step(e, e->limits, NULL);
 	e->steps[e->count - 1].tells_pid = true;
 }
 
-/* What one round trip carries; sql may be NULL: only what belongs to it. */
+/*
+ * What one round trip carries; sql may be NULL: only what belongs to it.  last: all of a
+ * transaction.
+ */
 static void
-compose(exchange *e, const db *conn, const char *sql, const db_params *params)
+compose(exchange *e, const db *conn, const char *sql, const db_params *params,
+        bool last)
 {
 	if (conn->state == DB_BEGUN)
 		add_step(e, conn->limits.read_only ? BEGIN_READ_SQL : BEGIN_SQL, NULL);
@@ -162,16 +172,35 @@ compose(exchange *e, const db *conn, const char *sql, const db_params *params)
 	e->main = e->count;
 	if (sql != NULL)
 		add_step(e, sql, params);
+	for (size_t i = 0; i < e->count && last; i++)
+		e->steps[i].named = true;
 	e->mark = e->count;
-	if (!conn->limits.read_only)
+	if (!conn->limits.read_only && !last)
 		add_step(e, DOUBT_MARK_SQL, NULL);
 	e->own = e->count;
+	if (last)
+		add_step(e, "COMMIT", NULL);
 }
 
 /*
- * The first step that failed, as an error.  BEGIN READ WRITE on a standby says 0A000:
- * that is a failover under way, as 25006 is.
+ * Does the error say that the session is not what it was?  BEGIN READ WRITE on a standby
+ * says 0A000: that is a failover under way, as 25006 is.  Of a statement that was prepared
+ * it says that what it calls has been replaced meanwhile.
  */
+static bool
+session_is_stale(db *conn, const exchange *e, size_t i, const char *sqlstate)
+{
+	if (sqlstate == NULL)
+		return false;
+	if (named_is_stale(sqlstate) && e->steps[i].named)
+	{
+		conn->named.off = true;
+		return true;
+	}
+	return strcmp(sqlstate, "0A000") == 0 && (i < e->main || e->steps[i].named);
+}
+
+/* The first step that failed, as an error. */
 static pawl_status
 judge(db *conn, const exchange *e, int64_t elapsed_ms, pawl_error *error)
 {
@@ -187,7 +216,7 @@ judge(db *conn, const exchange *e, int64_t elapsed_ms, pawl_error *error)
 			continue;
 		status = report_result(error, result, timed_out || i < e->main);
 		blocker_explain(conn, result, elapsed_ms, error);
-		if (i >= e->main || sqlstate == NULL || strcmp(sqlstate, "0A000") != 0)
+		if (!session_is_stale(conn, e, i, sqlstate))
 			return abandon(conn, result, status);
 		if (error != NULL)
 			error->status = PAWL_ERR_TRANSIENT;
@@ -228,9 +257,7 @@ round_trip(db *conn, const char *sql, const db_params *params, bool last,
 	pawl_status status;
 
 	assert(conn->state == DB_BEGUN || conn->state == DB_OPEN);
-	compose(&e, conn, sql, params);
-	if (last)
-		add_step(&e, "COMMIT", NULL);
+	compose(&e, conn, sql, params, last);
 	blocker_begin(conn);
 	status = wire_exchange(conn, e.steps, e.count, answer_deadline(conn), error);
 	blocker_end(conn);
@@ -245,7 +272,11 @@ round_trip(db *conn, const char *sql, const db_params *params, bool last,
 		status = lend_check(conn, error);
 	}
 	if (status == PAWL_OK && last)
+	{
+		doubt_note_timeline(
+			&conn->mark, PQgetvalue(e.steps[STEP_LIMITS].result, 0, LIMITS_TIMELINE));
 		status = judge_commit(conn, e.steps[e.own].result, clock_ms() - started, error);
+	}
 	if (status == PAWL_OK && ret_result != NULL)
 	{
 		*ret_result = e.steps[e.main].result;

@@ -157,8 +157,27 @@ give_up(db *conn, wire_state state, const wire_step *steps, size_t n, pawl_error
 
 /* ---------------------------------------------------------------- exchange ------ */
 
+/* By its name, which is prepared first if need be, or as it stands; false: lost. */
+static bool
+send_query(db *conn, wire_step *step, int count, const char *const *values)
+{
+	bool by_name = step->named && conn->blocker.pid != 0 && !conn->blocker.pooled &&
+	               !conn->named.off &&
+	               named_look_up(&conn->named, step->sql, &step->statement);
+
+	if (!by_name)
+		return PQsendQueryParams(conn->pg, step->sql, count, NULL, values, NULL, NULL,
+		                         0) == 1;
+	step->prepares = !step->statement.known;
+	if (step->prepares &&
+	    PQsendPrepare(conn->pg, step->statement.name, step->sql, 0, NULL) != 1)
+		return false;
+	return PQsendQueryPrepared(conn->pg, step->statement.name, count, values, NULL,
+	                           NULL, 0) == 1;
+}
+
 static pawl_status
-send_step(db *conn, const wire_step *step, pawl_error *error)
+send_step(db *conn, wire_step *step, pawl_error *error)
 {
 	int count = params_count(step->params);
 	auto_free const char **values = params_values(step->params);
@@ -168,11 +187,27 @@ send_step(db *conn, const wire_step *step, pawl_error *error)
 		db_close(conn);
 		return error_memory(error);
 	}
-	if (PQsendQueryParams(conn->pg, step->sql, count, NULL, values, NULL, NULL, 0) != 1)
+	if (!send_query(conn, step, count, values))
 		return give_up(conn, WIRE_LOST, NULL, 0, error);
 	if (step->tells_pid && blocker_wants_pid(conn) && PQsendFlushRequest(conn->pg) != 1)
 		return give_up(conn, WIRE_LOST, NULL, 0, error);
 	return PAWL_OK;
+}
+
+/* A step whose statement could not be prepared has that for its result. */
+static wire_state
+read_step(db *conn, wire_step *step, int64_t deadline_ms)
+{
+	wire_state state = WIRE_OK;
+
+	if (step->prepares)
+		state = read_statement(conn, deadline_ms, &step->result);
+	if (state == WIRE_OK && wire_succeeded(step->result))
+	{
+		named_add(&conn->named, &step->statement);
+		wire_clear(step, 1);
+	}
+	return state == WIRE_OK ? read_statement(conn, deadline_ms, &step->result) : state;
 }
 
 pawl_status
@@ -195,7 +230,7 @@ wire_exchange(db *conn, wire_step *steps, size_t n, int64_t deadline_ms,
 
 	for (size_t i = 0; i < n && state == WIRE_OK; i++)
 	{
-		state = read_statement(conn, deadline_ms, &steps[i].result);
+		state = read_step(conn, &steps[i], deadline_ms);
 		if (steps[i].tells_pid && PQntuples(steps[i].result) == 1)
 			blocker_note_pid(conn, steps[i].result);
 	}

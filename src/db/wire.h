@@ -18,7 +18,12 @@ typedef struct wire_step
 	const char *sql;
 	const db_params *params;
 	bool tells_pid; /* its last column is the backend's pid; see db/blocker.h */
+	bool named;     /* it may be prepared; see db/named.h */
 	PGresult *result;
+
+	/* of the exchange */
+	named_statement statement;
+	bool prepares; /* an answer to that comes first */
 } wire_step;
 
 /*

@@ -34,15 +34,17 @@ positions(db_params *params, const claim_args *args, const int64_t *of_lanes)
 		db_param_null(params);
 }
 
+#define COLUMNS                                                                        \
+	"SELECT job, fence, kind, args, queue, attempt, meta, timeout_ms, priority, pos,"  \
+	" crashes, snapshot, batch, stage FROM "
+#define PARAMETERS                                                                     \
+	"$1::uuid, $2::int, $3::text[], $4::text[], $5::bigint[], $6::bigint[]"
+
 pawl_status
 claim_jobs(const queue_call *call, const claim_args *args, db_result **ret_result,
            pawl_error *error)
 {
-	static const char sql[] =
-		"SELECT job, fence, kind, args, queue, attempt, meta, timeout_ms, priority,"
-		" pos, crashes, snapshot, batch, stage FROM pawl.claim($1::uuid, $2::int, "
-		"$3::text[],"
-		" $4::text[], $5::bigint[], $6::bigint[], $7::boolean)";
+	bool few = args->n <= CLAIM_FEW && !args->suspects;
 	auto_params *params = db_params_new();
 
 	assert(args->n >= 1 && args->n <= LIMIT_CLAIM);
@@ -53,8 +55,12 @@ claim_jobs(const queue_call *call, const claim_args *args, db_result **ret_resul
 	call_param_texts(params, args->kinds, args->n_kinds);
 	positions(params, args, args->starts);
 	positions(params, args, args->stops);
+	if (few)
+		return call_run(call, COLUMNS "pawl.claim_few(" PARAMETERS ")", params,
+		                ret_result, error);
 	db_param_bool(params, args->suspects);
-	return call_run(call, sql, params, ret_result, error);
+	return call_run(call, COLUMNS "pawl.claim(" PARAMETERS ", $7::boolean)", params,
+	                ret_result, error);
 }
 
 static const char *

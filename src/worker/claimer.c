@@ -89,6 +89,16 @@ wait_after_short(claimer *self)
 	return wait_for(self, room, until_ms);
 }
 
+/* It has rung, and what a claim brings can be started: it is next, unless a chore is. */
+static bool
+is_hurried(const claimer *self)
+{
+	const board_view *v = &self->view;
+
+	return self->now_ms >= bell_answer(&self->bell) && v->idle > v->pending &&
+	       board_unsettled(v) < BOARD_UNSETTLED_MAX;
+}
+
 static claim_step
 decide_claim(claimer *self)
 {
@@ -112,6 +122,9 @@ decide_claim(claimer *self)
 		return wait_for(self, room,
 		                self->now_ms + earliest(self->worker->poll_ms, RATE_WINDOW_MS));
 	}
+	/* it sleeps, and one rang: few have come, most likely, and are wanted soon */
+	if (self->ran_short && is_hurried(self) && self->n > CLAIM_FEW)
+		self->n = CLAIM_FEW;
 	return STEP_CLAIM;
 }
 
@@ -141,16 +154,6 @@ may_ask(const claimer *self, int64_t due_ms)
 	if (due_ms < self->ask_ms)
 		return false;
 	return self->ask_ms == 0 || self->patience_ms != 0 || self->view.suspect_waits;
-}
-
-/* It has rung, and what a claim brings can be started: it is next, unless a chore is. */
-static bool
-is_hurried(const claimer *self)
-{
-	const board_view *v = &self->view;
-
-	return self->now_ms >= bell_answer(&self->bell) && v->idle > v->pending &&
-	       board_unsettled(v) < BOARD_UNSETTLED_MAX;
 }
 
 /* Once: nothing was claimed.  The groups have the last word. */

@@ -150,7 +150,7 @@ def test_claim_that_nobody_can_tell_of(db, api, proxy, tmp_path):
         if not commit_of("claim")(message) or took:
             return False
         last = [sql for name, _, _, sql in proxy.messages if name == message.application and sql]
-        took.append(any("pawl.claim(" in sql for sql in last[-6:]))
+        took.append(any("pawl.claim" in sql for sql in last[-6:]))
         proxy.refuse = took[-1]
         if not took[-1]:
             took.pop()

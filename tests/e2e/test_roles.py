@@ -49,6 +49,7 @@ FUNCTIONS = {
     "bell": {W},
     "heartbeat": {W},
     "claim": {W},
+    "claim_few": {W},
     "held": {W},
     "suspects_waiting": {W},
     "floors": {W},

@@ -34,14 +34,16 @@ class Message:
     body: bytes
     number: int
     application: str
+    prepared: str = ""
 
     def sql(self):
-        """The text of a Query or Parse; empty for the others."""
+        """The text of a Query or Parse, or of a Bind to what was prepared by an earlier
+        round trip; empty for the others."""
         if self.kind == b"Q":
             return self.body.partition(b"\0")[0].decode()
         if self.kind == b"P":
             return self.body.split(b"\0", 2)[1].decode()
-        return ""
+        return self.prepared
 
     def is_commit(self):
         return self.sql().strip().upper().startswith("COMMIT")
@@ -184,6 +186,7 @@ class Link:
         self.client = client
         self.server = socket.socket(socket.AF_UNIX)
         self.application = ""
+        self.prepared, self.just_prepared = {}, b""  # name -> text
         self.silent = threading.Event()
         self.swallow = threading.Event()  # the server's answer is read, not passed on
         self.answered = threading.Event()  # … and has come to its end
@@ -224,6 +227,18 @@ class Link:
             self.server.sendall(head + body)
             return code != CANCEL_REQUEST
 
+    def _prepared(self, message):
+        """The text that a Bind calls by name, unless it was named just before."""
+        words = message.body.split(b"\0", 2)
+        if message.kind == b"P" and words[0]:
+            self.prepared[words[0]] = message.sql()
+            self.just_prepared = words[0]
+        elif message.kind == b"B" and words[1] and words[1] != self.just_prepared:
+            return self.prepared[words[1]]
+        elif message.kind == b"B":
+            self.just_prepared = b""
+        return ""
+
     def _upstream(self):
         number = 0
         while True:
@@ -232,6 +247,7 @@ class Link:
                 return
             kind, data = got
             message = Message(kind, data[5:], number, self.application)
+            message.prepared = self._prepared(message)
             number += 1
             fault = self.proxy.match(message)
             if self.silent.is_set():

@@ -1,0 +1,117 @@
+-- claim_few: claim for a few jobs, of which none has crashed a worker
+--
+-- What claim does, in a third of its time, for whoever was rung for a job and wants it soon:
+-- a statement without what a few do not need, and descriptions that are looked up one by
+-- one.  claim comes here by itself when n is small.
+-- Parameters: as of claim, none NULL but kinds and stops; alone: it may also be a job that
+-- has crashed a worker, as n is 1.
+-- Returns: as claim with starts.
+-- Errors: PW002 when the lease is over.
+-- Locks: the worker's row FOR KEY SHARE with its lease checked; then up to n rows of
+-- ready, SKIP LOCKED; deletes the unique keys of those that are free from the start on;
+-- with jobs of batches then as end_cancelled.
+-- Index: ready_walk; unique_key by job; job by primary key, by a statement for each, that is
+-- planned with the id, for one partition.  The settings pin these plans, and keep the first
+-- statement planned.  Rows are deleted by ctid: they are locked, and are never updated.
+CREATE OR REPLACE FUNCTION pawl.claim_few(
+	worker uuid,
+	n int,
+	queues text[],
+	kinds text[],
+	starts bigint[],
+	stops bigint[],
+	alone boolean DEFAULT false)
+RETURNS TABLE (job bigint, fence bigint, kind text, args jsonb, queue text, attempt int,
+	deadline_at timestamptz, batch bigint, stage text, meta jsonb, timeout_ms bigint,
+	priority int, pos bigint, crashes int, snapshot text)
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pawl, pg_temp
+SET lock_timeout = '5s'
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_indexscan = on
+SET plan_cache_mode = force_generic_plan
+AS $$
+#variable_conflict use_column
+DECLARE
+	stamp timestamptz := clock_timestamp();
+	leased boolean;
+	paused text[];
+	seen text;
+	batched boolean;
+	patience interval;
+BEGIN
+	FOR leased, paused, seen, batched, job, fence, kind, queue, attempt, priority, pos,
+		crashes IN
+		WITH leased AS MATERIALIZED (
+			SELECT FROM pawl.worker w
+			WHERE w.id = claim_few.worker AND w.shard = 0
+				AND w.expires_at > statement_timestamp()
+			FOR KEY SHARE
+		), paused AS MATERIALIZED (
+			SELECT ARRAY(SELECT s.name FROM pawl.queue s
+				WHERE s.shard = 0 AND s.name = ANY (queues) AND s.paused) AS names
+		), taken AS MATERIALIZED (
+			SELECT r.ctid
+			FROM leased, paused p, generate_series(0, 10 * cardinality(queues) - 1) l (o),
+				LATERAL (
+				SELECT r.ctid FROM pawl.ready r
+				WHERE r.shard = 0 AND r.queue = queues[l.o / 10 + 1]
+					AND r.priority = l.o % 10 AND r.pos > coalesce(starts[l.o + 1], 0)
+					AND r.pos <= coalesce(stops[l.o + 1], 9223372036854775807)
+					AND (kinds IS NULL OR r.kind = ANY (kinds))
+					AND (r.crashes = 0 OR alone)
+				ORDER BY r.pos LIMIT n
+				FOR UPDATE SKIP LOCKED) r
+			WHERE queues[l.o / 10 + 1] <> ALL (p.names)
+			LIMIT n
+		), gone AS (
+			DELETE FROM pawl.ready r
+			WHERE r.ctid = ANY (ARRAY(SELECT t.ctid FROM taken t))
+			RETURNING r.*
+		), freed AS (
+			-- one row for each job that was taken
+			DELETE FROM pawl.unique_key u
+			WHERE u.ctid = ANY (ARRAY(
+				SELECT k.ctid FROM gone g, LATERAL (
+					SELECT u.ctid FROM pawl.unique_key u
+					WHERE u.shard = 0 AND u.job_id = g.job_id AND u.until_start OFFSET 0) k
+				WHERE g.keyed))
+		), numbered AS MATERIALIZED (
+			SELECT g.*, nextval('pawl.fence') AS fence
+			FROM (SELECT * FROM gone
+				ORDER BY array_position(queues, gone.queue), gone.priority, gone.pos) g
+		), claimed AS (
+			INSERT INTO pawl.running
+				(job_id, fence, started_at, worker, attempt, failures, crashes, keyed, batched)
+			SELECT c.job_id, c.fence, stamp, claim_few.worker, c.attempt + 1, c.failures,
+				c.crashes, c.keyed, c.batched
+			FROM numbered c
+		)
+		SELECT EXISTS (SELECT FROM leased), p.names, pg_current_snapshot(), c.batched, c.job_id,
+			c.fence, c.kind, c.queue, c.attempt + 1, c.priority, c.pos, c.crashes
+		FROM paused p LEFT JOIN numbered c ON true
+	LOOP
+		IF job IS NOT NULL THEN
+			IF batched THEN
+				fence := (pawl.end_cancelled(ARRAY[job], ARRAY[fence]))[1];
+			END IF;
+			EXECUTE 'SELECT d.args, d.batch, d.stage, d.meta, d.timeout FROM pawl.job d
+				WHERE d.shard = 0 AND d.id = $1'
+			INTO args, batch, stage, meta, patience USING job;
+			patience := coalesce(patience, interval '15 min');
+			deadline_at := CASE WHEN patience > interval '0' THEN stamp + patience END;
+			timeout_ms := extract(epoch FROM patience) * 1000;
+			RETURN NEXT;
+		END IF;
+	END LOOP;
+	IF NOT leased THEN
+		RAISE EXCEPTION 'lease of worker % is over', coalesce(worker::text, 'NULL')
+			USING ERRCODE = 'PW002', HINT = 'Start anew with pawl.worker_start().';
+	END IF;
+	RETURN QUERY SELECT NULL::bigint, NULL::bigint, NULL::text, NULL::jsonb, p.name,
+		NULL::int, NULL::timestamptz, NULL::bigint, NULL::text, NULL::jsonb, NULL::bigint,
+		NULL::int, NULL::bigint, NULL::int, CASE WHEN p.name IS NULL THEN seen END
+	FROM unnest(paused || NULL::text) p (name);
+END
+$$;
