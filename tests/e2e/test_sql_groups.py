@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from harness.api import Api, json_array, sqlstate
 from harness.batches import Batch
-from harness.grouped import Runner, stops, waiting
+from harness.grouped import Runner, make_due, stops, waiting
 from psycopg.types.json import Jsonb
 
 HOUR = datetime.timedelta(hours=1)
@@ -180,8 +180,10 @@ def test_fail_and_snooze_say_where_it_went(api):
     runner = Runner(api)
     assert api.fail(job, runner.dispatch().fence, retry_in="1 hour") == "waiting"
     assert later(0.9) < row(api, job).due < later(1.1)
+    make_due(api)
     due = api.snooze(job, runner.dispatch().fence, "2 hours")
     assert row(api, job).due == due and due > later(1.9)
+    make_due(api)
     claim = runner.dispatch()
     (answer,) = api.rows("fail_many", jobs=[job], fences=[claim.fence], errors=["e"])
     assert (answer.answer, answer.state) == ("won", "waiting")
@@ -210,19 +212,17 @@ ENDS = {
     "a result that is too large": lambda api, job, fence, _: api.query(
         "SELECT * FROM pawl.complete_many(ARRAY[%s]::bigint[], ARRAY[%s]::bigint[],"
         " ARRAY[to_jsonb(repeat('x', 1100000))])", [job, fence]),
-    "third crash": lambda api, job, fence, runner: crash(api, job, runner),
+    "third crash": lambda api, job, fence, group: crash(api, job, group),
 }
 
 
-def crash(api, job, runner):
+def crash(api, job, group):
     """Workers are lost until the job has ended."""
     for _ in range(3):
         api.query("UPDATE pawl.worker SET expires_at = clock_timestamp() RETURNING 1")
         assert api.value("recover") == 1
-        if api.state(job) == "failed":
-            return
-        runner.worker = api.worker_start()
-        runner.dispatch()
+        if api.state(job) != "failed":
+            Runner(api, group).dispatch()
 
 
 @pytest.mark.parametrize("policy", [None, "block", "fail", "skip"])
@@ -233,8 +233,7 @@ def test_a_job_that_failed_for_good_stops_its_group(api, way, policy):
         set_policy(api, policy, "q")
     set_policy(api, "skip" if policy != "skip" else "block")  # another queue's
     job = api.push(queue="q", group_key="a/g", run_key=5, max_attempts=1)
-    runner = Runner(api, "a/g")
-    ENDS[way](api, job, runner.dispatch().fence, runner)
+    ENDS[way](api, job, Runner(api, "a/g").dispatch().fence, "a/g")
     assert api.state(job) == "failed"
     assert stops(api) == ({} if policy == "skip" else {job: policy or "block"})
     if stops(api):
@@ -267,13 +266,16 @@ def test_a_policy_counts_from_then_on(api):
 @pytest.mark.parametrize("verb", ["retry", "retry_many"])
 def test_a_retry_lifts_the_stop_of_that_job(api, verb):
     """And of no other."""
-    jobs = [api.push(group_key="g") for _ in range(3)]
-    runner = Runner(api)
-    for job in jobs[:2]:
-        api.fail(job, runner.dispatch().fence, retry=False)
-    assert set(stops(api)) == set(jobs[:2])
-    api.rows(verb, **({"jobs": [jobs[0]]} if verb == "retry_many" else {"job": jobs[0]}))
-    assert stops(api) == {jobs[1]: "block"} and waiting(api) == [jobs[0], jobs[2]]
+    jobs = {group: api.push(group_key=group) for group in "gh"}
+    behind = api.push(group_key="g")
+    runners = {group: Runner(api, group) for group in "gh"}
+    for group, job in jobs.items():
+        api.fail(job, runners[group].dispatch().fence, retry=False)
+        assert runners[group].answer() == "blocked"
+    assert set(stops(api)) == set(jobs.values())
+    api.rows(verb, **({"jobs": [jobs["g"]]} if verb == "retry_many" else {"job": jobs["g"]}))
+    assert stops(api) == {jobs["h"]: "block"} and waiting(api) == [jobs["g"], behind]
+    assert runners["g"].dispatch().job == jobs["g"] and runners["h"].answer() == "blocked"
 
 
 def test_a_missing_description_stops_nothing(api):
@@ -384,17 +386,20 @@ def test_a_retry_takes_the_key_of_its_group(api):
     assert api.retry(job) == "failed" and api.push(unique_key="k", group_key="g") == job
 
 
-@pytest.mark.parametrize("many", [False, True])
-def test_a_key_that_cannot_be_had_is_named_with_its_group(db, api, many):
+def refusal(form, api):
+    with pytest.raises(psycopg.Error) as caught:
+        push_key(api, form, "k", "g")
+    assert 'unique key "k" of group "g"' in caught.value.diag.message_primary
+    return caught.value.sqlstate
+
+
+def test_a_key_that_cannot_be_had_is_named_with_its_group(db, api):
     """The message is for people: no control character between group and key."""
     with db.connect(autocommit=False) as holder:
         Api(holder).push(unique_key="k", group_key="g")
         api.connection.execute("SET lock_timeout = '50ms'")
-        with pytest.raises(psycopg.Error) as caught:
-            push_key(api, "arrays" if many else "push", "k", "g")
+        assert [refusal(form, api) for form in ("arrays", "objects")] == ["55P03"] * 2
         holder.rollback()
-    assert caught.value.sqlstate == "55P03"
-    assert 'unique key "k" of group "g"' in caught.value.diag.message_primary
 
 
 def test_what_answers_a_push_until_start_is_held(db, api):

@@ -200,7 +200,7 @@ class Case:
 
     def group_goes_on(self):
         """What a dispatch says now, by whoever can own the group."""
-        if sqlstate(self.api.value, "heartbeat", worker=self.worker):
+        if sqlstate(self.api.rows, "heartbeat", worker=self.worker):
             self.group = Runner(self.api)
         row = self.group.ask()[0]
         return {self.job: "head", self.behind: "next"}.get(row.job, row.answer)

@@ -34,6 +34,11 @@ class Runner:
         return row
 
 
+def make_due(api):
+    """What waits is due."""
+    api.query("UPDATE pawl.waiting SET due = clock_timestamp() RETURNING 1")
+
+
 def stops(api):
     """{job: policy} of what stands in group_stop."""
     return dict(api.query("SELECT job_id, policy FROM pawl.group_stop"))
