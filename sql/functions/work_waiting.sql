@@ -5,12 +5,14 @@
 -- Parameters: worker.
 -- Returns: one row.  job: the first that it could take, as far as is seen; head: the first
 -- head of a group, likewise; paused: those of its queues that are paused and have a job
--- which could run; kinds: those that no worker handles of those that take from the queue.
--- A table that somebody has locked is not waited for longer than 50 ms: all are NULL.
+-- which could run; kinds: those that no worker handles of those that take from the queue;
+-- took: the time of looking, which grows with what was deleted while somebody holds a
+-- snapshot.  A table that somebody has locked is not waited for longer than 50 ms: all but
+-- took are NULL.
 -- Locks: none.
 -- Index: worker_pkey, queue_pkey, ready_walk, and as due_heads; workers are few.
 CREATE OR REPLACE FUNCTION pawl.work_waiting(worker uuid,
-	OUT job bigint, OUT head bigint, OUT paused text[], OUT kinds text[])
+	OUT job bigint, OUT head bigint, OUT paused text[], OUT kinds text[], OUT took interval)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pawl, pg_temp
 SET lock_timeout = '50ms'
@@ -19,6 +21,8 @@ SET enable_bitmapscan = off
 SET jit = off
 AS $$
 #variable_conflict use_column
+DECLARE
+	began constant timestamptz := clock_timestamp();
 BEGIN
 	WITH own AS MATERIALIZED (
 		SELECT w.queues, w.kinds FROM pawl.worker w
@@ -48,7 +52,8 @@ BEGIN
 					AND (w.queues IS NULL OR f.queue = ANY (w.queues))
 					AND (w.kinds IS NULL OR f.kind = ANY (w.kinds))))
 	INTO job, head, paused, kinds FROM found f;
+	took := clock_timestamp() - began;
 EXCEPTION WHEN lock_not_available THEN
-	NULL;			-- the next look tells it
+	took := clock_timestamp() - began;
 END
 $$;

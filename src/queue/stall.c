@@ -15,7 +15,8 @@ void
 stall_read(const db_result *result, int column, stall_work *ret_work)
 {
 	*ret_work = (stall_work){.job = id_or_none(result, column),
-	                         .head = id_or_none(result, column + 1)};
+	                         .head = id_or_none(result, column + 1),
+	                         .took_us = db_int(result, 0, column + 4)};
 	(void) snprintf(ret_work->paused, STALL_NAMES, "%s",
 	                db_text(result, 0, column + 2));
 	(void) snprintf(ret_work->kinds, STALL_NAMES, "%s", db_text(result, 0, column + 3));

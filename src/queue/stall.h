@@ -16,11 +16,13 @@ typedef struct stall_work
 	int64_t head;             /* of a group that it could take; likewise */
 	char paused[STALL_NAMES]; /* queues; "": none */
 	char kinds[STALL_NAMES];  /* that nobody handles; likewise */
+	int64_t took_us;          /* the look, on the server */
 } stall_work;
 
 /* Asked for by upkeep_look, in these columns from the given one on. */
 #define STALL_COLUMNS                                                                  \
-	"w.job, w.head, array_to_string(w.paused, ', '), array_to_string(w.kinds, ', ')"
+	"w.job, w.head, array_to_string(w.paused, ', '), array_to_string(w.kinds, ', '),"  \
+	" (extract(epoch FROM w.took) * 1000000)::bigint"
 void stall_read(const db_result *result, int column, stall_work *ret_work);
 
 /* Record it; reason NULL: it goes on.  It has been so for that long. */

@@ -8,7 +8,11 @@
 
 #include "base/clock.h"
 
-#define ASK_SHARE 20 /* asking takes a part of the time at most */
+/*
+ * Asking takes a part of the time at most: it walks over what was deleted while somebody
+ * holds a snapshot, in each idle worker of a fleet.
+ */
+#define ASK_SHARE 500
 #define LOG_AGAIN_MS (10 * 60 * 1000)
 
 static const struct
@@ -57,11 +61,11 @@ progress_asks(progress *p, const board_view *view)
 {
 	int64_t now_ms = clock_ms();
 
-	p->asked_ms = 0;
+	p->asked = false;
 	note_moved(p, view);
 	if (view->phase != BOARD_RUNNING || !progress_is_still(p) || now_ms < p->ask_ms)
 		return NULL;
-	p->asked_ms = now_ms;
+	p->asked = true;
 	return &p->waits;
 }
 
@@ -69,13 +73,13 @@ static void
 take_answer(progress *p)
 {
 	int64_t now_ms = clock_ms();
-	int64_t took_ms = now_ms - p->asked_ms;
+	int64_t pause_ms = p->waits.took_us * ASK_SHARE / 1000;
 	int64_t job = p->waits.job != 0 ? p->waits.job : p->waits.head;
 
 	p->known = true;
-	p->ask_ms = now_ms + progress_patience_ms(p) / 3;
-	if (p->ask_ms < now_ms + took_ms * ASK_SHARE)
-		p->ask_ms = now_ms + took_ms * ASK_SHARE;
+	if (pause_ms < progress_patience_ms(p) / 3)
+		pause_ms = progress_patience_ms(p) / 3;
+	p->ask_ms = now_ms + pause_ms;
 	if (job != p->job)
 	{
 		p->job = job;
@@ -139,7 +143,7 @@ progress_tick(progress *p, const queue_call *call, const board_view *view,
 		p->told = STALL_REASONS;
 		p->told_job = 0;
 	}
-	if (answered && p->asked_ms != 0)
+	if (answered && p->asked)
 		take_answer(p);
 	(void) progress_find(p, view, &f);
 	if (f.reason != p->said || f.job != p->said_job)

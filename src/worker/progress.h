@@ -4,7 +4,7 @@
  * The steward's: in each of its ticks it looks whether a job has begun or ended since the
  * last, and what the threads have trouble with.  When nothing has moved for a lease, the
  * look of a tick also asks what waits in the worker's queues (work_waiting), at most a
- * twentieth of the time; so a worker without work costs no transaction more.  The reason
+ * five hundredth of the time; so a worker without work costs no transaction more.  The reason
  * is told in the log, and in the worker's row of pawl.stall, which is written when it
  * changes and never in between.
  */
@@ -37,7 +37,7 @@ typedef struct progress
 	uint64_t moved;   /* begun and ended, when that last changed */
 	int64_t moved_ms; /* then */
 	int64_t ask_ms;   /* what waits is not asked for before this */
-	int64_t asked_ms; /* when the question was sent; 0: it was not, in this tick */
+	bool asked;       /* it was sent with the look of this tick */
 	bool known;       /* it was answered since anything moved: */
 	stall_work waits;
 	int64_t job;    /* the one that could be claimed, */
