@@ -4,10 +4,12 @@
 #include "queue/group.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/limits.h"
+#include "base/memory.h"
 
 static void
 param_owner(db_params *params, const group_owner *owner)
@@ -123,15 +125,17 @@ enum
 	COL_BATCH,
 	COL_STAGE,
 	COL_GROUP,
-	COL_RUN
+	COL_RUN,
+	COL_SETTLED, /* of group_proceed alone */
+	COL_GIVEN
 };
 
 static const char *const answers[] = {
 	[GROUP_JOB] = "job",     [GROUP_NONE] = "none",       [GROUP_LATER] = "later",
 	[GROUP_BUSY] = "busy",   [GROUP_BLOCKED] = "blocked", [GROUP_FOREIGN] = "foreign",
-	[GROUP_AGAIN] = "again",
+	[GROUP_AGAIN] = "again", [GROUP_LEFT] = "left",
 };
-static_assert(sizeof(answers) / sizeof(answers[0]) == GROUP_AGAIN + 1,
+static_assert(sizeof(answers) / sizeof(answers[0]) == GROUP_LEFT + 1,
               "an answer without a name");
 
 static pawl_status
@@ -205,6 +209,60 @@ group_job_row(const db_result *result, int row, claim_job *ret_job)
 }
 
 /* ------------------------------------------------------------ settling ----------- */
+
+/* The words of "won busy won" are the answers to the rows. */
+static pawl_status
+read_settled(const char *words, settle_row *rows, size_t n, pawl_error *error)
+{
+	pawl_status status = PAWL_OK;
+
+	for (size_t i = 0; i < n && status == PAWL_OK; i++)
+	{
+		char word[16];
+		size_t length = strcspn(words, " ");
+
+		(void) snprintf(word, sizeof(word), "%.*s", (int) length, words);
+		words += length + (words[length] == ' ');
+		status = settle_read_answer(word, &rows[i].answer, error);
+	}
+	return status;
+}
+
+pawl_status
+group_proceed(const queue_call *call, const group_owner *owner, settle_row *rows,
+              size_t n, const group_kinds *kinds, bool more, group_found_next *ret_next,
+              pawl_error *error)
+{
+	static const char sql[] =
+		"SELECT answer, job, fence, kind, args, queue, attempt, meta, timeout_ms,"
+		" crashes, batch, stage, group_key, run_key, array_to_string(settled, ' '), "
+		"given"
+		" FROM pawl.group_proceed($1::uuid, $2::text, $3::bigint, $4::bigint[],"
+		" $5::bigint[], $6::jsonb[], $7::jsonb[], $8::text[], $9::int[], $10::boolean)"
+		" ORDER BY job";
+	auto_params *params = db_params_new();
+	auto_result *result = NULL;
+	group_found_next next = {.given = false};
+	pawl_status status;
+
+	param_owner(params, owner);
+	settle_param_completed(params, rows, n);
+	call_param_texts(params, kinds->kinds, kinds->n);
+	call_param_ints(params, kinds->sizes, kinds->n);
+	db_param_bool(params, more);
+	status = call_run(call, sql, params, &result, error);
+	if (status == PAWL_OK)
+		status = read_answer(result, &next.answer, error);
+	if (status == PAWL_OK)
+		status = read_settled(db_text(result, 0, COL_SETTLED), rows, n, error);
+	if (status != PAWL_OK)
+		return status;
+	next.given = db_bool(result, 0, COL_GIVEN);
+	if (next.answer == GROUP_JOB)
+		next.result = take(result);
+	*ret_next = next;
+	return PAWL_OK;
+}
 
 static pawl_status
 hold(db_txn *txn, const group_owner *owner, pawl_error *error)

@@ -73,7 +73,8 @@ typedef enum group_answer
 	GROUP_BUSY,    /* something of it is locked, or still runs: look again */
 	GROUP_BLOCKED, /* by a job that failed for good */
 	GROUP_FOREIGN, /* its head is not this worker's to run now */
-	GROUP_AGAIN /* what a newer run, or a failed one, leaves behind was ended in part */
+	GROUP_AGAIN, /* what a newer run, or a failed one, leaves behind was ended in part */
+	GROUP_LEFT   /* of group_proceed: no more was asked for */
 } group_answer;
 
 /* How many consecutive jobs of a kind its handler takes at once. */
@@ -111,6 +112,24 @@ typedef struct group_part
 PAWL_CHECK pawl_status group_settle(const queue_call *call, const group_owner *owner,
                                     const group_part *parts, size_t n,
                                     pawl_error *error);
+
+/* What group_proceed has found. */
+typedef struct group_found_next
+{
+	group_answer answer;
+	bool given;        /* the group was given back */
+	db_result *result; /* the jobs, with GROUP_JOB; the caller's */
+} group_found_next;
+
+/*
+ * All that follows when what was dispatched has succeeded, in one transaction: what
+ * group_settle does for these n rows, then, with more, group_dispatch; and group_give_back
+ * if that finds nothing to run.  While a row is busy no job is dispatched.
+ */
+PAWL_CHECK pawl_status group_proceed(const queue_call *call, const group_owner *owner,
+                                     settle_row *rows, size_t n,
+                                     const group_kinds *kinds, bool more,
+                                     group_found_next *ret_next, pawl_error *error);
 
 /*
  * The same for rows that succeeded, in the transaction `own` that a handler wrote in

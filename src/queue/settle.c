@@ -64,8 +64,17 @@ param_texts(db_params *params, const settle_row *rows, size_t n, size_t offset)
 #undef TEXT_OF
 }
 
-static pawl_status
-read_answer(const char *text, settle_answer *ret_answer, pawl_error *error)
+void
+settle_param_completed(db_params *params, const settle_row *rows, size_t n)
+{
+	assert(n >= 1 && n <= LIMIT_SETTLE);
+	param_pairs(params, rows, n);
+	param_texts(params, rows, n, offsetof(settle_row, result));
+	param_texts(params, rows, n, offsetof(settle_row, counts));
+}
+
+pawl_status
+settle_read_answer(const char *text, settle_answer *ret_answer, pawl_error *error)
 {
 	if (strcmp(text, "won") == 0)
 		*ret_answer = SETTLE_WON;
@@ -97,7 +106,8 @@ run_rows(const queue_call *call, const char *sql, const db_params *params,
 	{
 		if (db_int(result, (int) i, 0) != rows[i].job)
 			return error_set(error, PAWL_ERR_DATABASE, "answers in another order");
-		status = read_answer(db_text(result, (int) i, 1), &rows[i].answer, error);
+		status =
+			settle_read_answer(db_text(result, (int) i, 1), &rows[i].answer, error);
 	}
 	return status;
 }
@@ -108,10 +118,7 @@ complete_many(const queue_call *call, const char *sql, settle_row *rows, size_t 
 {
 	auto_params *params = db_params_new();
 
-	assert(n >= 1 && n <= LIMIT_SETTLE);
-	param_pairs(params, rows, n);
-	param_texts(params, rows, n, offsetof(settle_row, result));
-	param_texts(params, rows, n, offsetof(settle_row, counts));
+	settle_param_completed(params, rows, n);
 	return run_rows(call, sql, params, rows, n, error);
 }
 

@@ -49,6 +49,12 @@ PAWL_CHECK pawl_status settle_complete_many(const queue_call *call, settle_row *
  */
 PAWL_CHECK pawl_status settle_complete_strict(const queue_call *call, settle_row *rows,
                                               size_t n, pawl_error *error);
+/* For others that complete: jobs, fences, results and counts as four parameters; and an
+ * answer by its name. */
+void settle_param_completed(db_params *params, const settle_row *rows, size_t n);
+PAWL_CHECK pawl_status settle_read_answer(const char *text, settle_answer *ret_answer,
+                                          pawl_error *error);
+
 PAWL_CHECK pawl_status settle_fail_many(const queue_call *call, settle_row *rows,
                                         size_t n, pawl_error *error);
 PAWL_CHECK pawl_status settle_snooze_many(const queue_call *call, settle_row *rows,

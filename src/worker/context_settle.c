@@ -145,25 +145,10 @@ settle_own(settling *s, context_own *own, const db_limits *limits, bool *ret_don
 /* ------------------------------------------------------------ answers ------------ */
 
 static void
-fill_row(settle_row *row, const work *w)
-{
-	*row = (settle_row){
-		.job = w->job.id,
-		.fence = w->job.fence,
-		.result = w->result,
-		.counts = w->counts,
-		.error = w->error,
-		.category = w->category,
-		.retry = !w->final,
-		.delay_ms = w->delay_ms,
-	};
-}
-
-static void
 fill_rows(const settling *s, work *const *works, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		fill_row(&s->rows[i], works[i]);
+		s->rows[i] = work_row(works[i]);
 }
 
 static void
@@ -189,7 +174,7 @@ divide(const settling *s, size_t at, size_t n, group_part *parts)
 		for (size_t i = at; i < at + n; i++)
 		{
 			if (s->left[i]->verb == (work_verb) verb)
-				fill_row(&parts[verb].rows[parts[verb].n++], s->left[i]);
+				parts[verb].rows[parts[verb].n++] = work_row(s->left[i]);
 		}
 		filled += parts[verb].n;
 	}

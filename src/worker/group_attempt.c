@@ -16,6 +16,9 @@
 /* So long what cannot be settled is tried, unless the lease is over before. */
 #define SETTLE_MS 10000
 
+/* Results that go together with the next dispatch. */
+#define PROCEED_BYTES (4 * 1024 * 1024)
+
 /* The works of one dispatch. */
 typedef struct attempt
 {
@@ -90,6 +93,15 @@ run_handler(group_runner *self, const attempt *a)
 	}
 }
 
+/* The run has ended since they were dispatched: none is begun. */
+static void
+release_all(const attempt *a)
+{
+	for (size_t i = 0; i < a->n; i++)
+		if (!a->works[i]->concluded)
+			work_conclude(a->works[i], WORK_RELEASE);
+}
+
 /*
  * Attended by the keeper from here on, and on the board.  False: the group was lost since
  * it was dispatched.
@@ -108,9 +120,85 @@ begin(group_runner *self, const attempt *a)
 	return false;
 }
 
+/* The answers to what was left: what is busy stays. */
+static void
+take_answers(group_runner *self, attempt *a, const settle_row *rows)
+{
+	pawl_worker *worker = self->context.worker;
+	size_t n = a->n_left;
+
+	a->n_left = 0;
+	for (size_t i = 0; i < n; i++)
+	{
+		work *w = a->left[i];
+
+		if (rows[i].answer == SETTLE_BUSY)
+			a->left[a->n_left++] = w;
+		else if (rows[i].answer == SETTLE_WON)
+			worker_count(worker, w->verb);
+		else
+			worker->counts.stale++;
+		if (rows[i].answer != SETTLE_BUSY && w->job.stage != NULL)
+			ending_add(&self->ending, w->job.batch);
+	}
+}
+
+/* All have succeeded, with little to say, and the handler has no transaction of its own. */
+static bool
+may_proceed(const group_runner *self, const attempt *a)
+{
+	size_t bytes = 0;
+
+	if (a->n_left == 0 || self->own.txn.db != NULL)
+		return false;
+	for (size_t i = 0; i < a->n_left; i++)
+	{
+		bytes += a->left[i]->result_bytes;
+		if (a->left[i]->verb != WORK_COMPLETE || bytes > PROCEED_BYTES)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Settle them and dispatch the next in one transaction.  What cannot be settled so is left,
+ * for settle.
+ */
+static group_next
+proceed(group_runner *self, attempt *a)
+{
+	queue_call call = group_runner_call(self);
+	group_kinds kinds = group_runner_kinds(self);
+	bool more = !group_runner_must_leave(self);
+	auto_free settle_row *rows = calloc(a->n_left, sizeof(*rows));
+	int64_t sent_ms = clock_ms();
+	pawl_error error;
+	pawl_status status;
+
+	if (rows == NULL)
+		return GROUP_ON;
+	for (size_t i = 0; i < a->n_left; i++)
+		rows[i] = work_row(a->left[i]);
+	status = group_proceed(&call, &self->owner, rows, a->n_left, &kinds, more,
+	                       &self->next, &error);
+	if (status != PAWL_OK && (status == PAWL_ERR_LEASE || !db_is_open(self->db)))
+		return group_runner_failed(self, "could not settle a job of", status, &error);
+	if (status != PAWL_OK)
+		return GROUP_ON;
+	group_runner_renewed(self, sent_ms);
+	take_answers(self, a, rows);
+	if (self->next.given)
+		return GROUP_GIVEN;
+	self->ahead = a->n_left == 0;
+	assert(self->ahead || self->next.result == NULL);
+	ending_look(&self->ending, &self->context.worker->board, self->db, &call.limits,
+	            false);
+	return GROUP_ON;
+}
+
 /* Settle what can be; what a handler wrote together with a lost job must not be kept. */
 static group_next
-settle(group_runner *self, const attempt *a)
+settle(group_runner *self, attempt *a)
 {
 	pawl_worker *worker = self->context.worker;
 	queue_call call = group_runner_call(self);
@@ -119,6 +207,13 @@ settle(group_runner *self, const attempt *a)
 	pawl_error error;
 	pawl_status status;
 
+	if (may_proceed(self, a))
+	{
+		group_next next = proceed(self, a);
+
+		if (next != GROUP_ON || a->n_left == 0)
+			return next;
+	}
 	if (a->n_left == 0)
 	{
 		context_abandon(&self->context);
@@ -158,6 +253,8 @@ group_attempt(group_runner *self, const db_result *result)
 		return GROUP_ABANDON;
 	}
 	worker->counts.claimed += (int64_t) a.n;
+	if (groups_has_ended(&worker->seats))
+		release_all(&a);
 	if (!begin(self, &a))
 	{
 		drop_works(&a);

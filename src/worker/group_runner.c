@@ -160,9 +160,17 @@ take_group(group_runner *self)
 	return true;
 }
 
-/* Have others waited long enough, or does the run end? */
-static bool
-must_leave(group_runner *self)
+group_kinds
+group_runner_kinds(const group_runner *self)
+{
+	const pawl_worker *worker = self->context.worker;
+
+	return (group_kinds){
+		.kinds = worker->kinds, .sizes = worker->sizes, .n = worker->n_handlers};
+}
+
+bool
+group_runner_must_leave(group_runner *self)
 {
 	const pawl_worker *worker = self->context.worker;
 
@@ -188,26 +196,42 @@ wait_while_busy(group_runner *self, int64_t *busy_ms, int64_t *until_ms)
 	return GROUP_ON;
 }
 
+/* Unless the settle before has done it. */
+static pawl_status
+dispatch(group_runner *self, group_answer *ret_answer, db_result **ret_result,
+         pawl_error *error)
+{
+	queue_call call = group_runner_call(self);
+	group_kinds kinds = group_runner_kinds(self);
+	int64_t sent_ms = clock_ms();
+	pawl_status status;
+
+	if (self->ahead)
+	{
+		self->ahead = false;
+		*ret_answer = self->next.answer;
+		*ret_result = take(self->next.result);
+		return PAWL_OK;
+	}
+	status = group_dispatch(&call, &self->owner, &kinds, ret_answer, ret_result, error);
+	if (status == PAWL_OK)
+		group_runner_renewed(self, sent_ms);
+	return status;
+}
+
 /* One dispatch, and what follows from it; *ret_answer is GROUP_BUSY or another. */
 static group_next
 step(group_runner *self, group_answer *ret_answer)
 {
-	pawl_worker *worker = self->context.worker;
-	queue_call call = group_runner_call(self);
-	group_kinds kinds = {
-		.kinds = worker->kinds, .sizes = worker->sizes, .n = worker->n_handlers};
-	int64_t sent_ms = clock_ms();
 	auto_result *result = NULL;
 	pawl_error error;
-	pawl_status status =
-		group_dispatch(&call, &self->owner, &kinds, ret_answer, &result, &error);
+	pawl_status status = dispatch(self, ret_answer, &result, &error);
 
 	if (status != PAWL_OK)
 	{
 		*ret_answer = GROUP_AGAIN;
 		return group_runner_failed(self, "lost", status, &error);
 	}
-	group_runner_renewed(self, sent_ms);
 	switch (*ret_answer)
 	{
 		case GROUP_JOB:
@@ -219,6 +243,7 @@ step(group_runner *self, group_answer *ret_answer)
 		case GROUP_LATER:
 		case GROUP_BLOCKED:
 		case GROUP_FOREIGN:
+		case GROUP_LEFT:
 			break;
 	}
 	return GROUP_LEAVE;
@@ -231,7 +256,7 @@ go_through(group_runner *self)
 	int64_t busy_ms = BUSY_FIRST_MS;
 	int64_t until_ms = 0;
 
-	while (next == GROUP_ON && !must_leave(self))
+	while (next == GROUP_ON && (self->ahead || !group_runner_must_leave(self)))
 	{
 		group_answer answer;
 
@@ -259,27 +284,26 @@ give_back(group_runner *self)
 		self->pause_ms = PAUSE_FIRST_MS;
 	else if (status != PAWL_ERR_LEASE)
 		(void) group_runner_failed(self, "could not give back", status, &error);
-	ending_look(&self->ending, &self->context.worker->board, self->db, &limits, true);
 }
 
 /* The group of the seat, from taking to leaving it. */
 static void
 serve(group_runner *self)
 {
-	group_next next = GROUP_ABANDON;
+	group_next next = GROUP_GIVEN;
 
 	self->jobs = 0;
 	if (open_connection(self) && take_group(self))
-	{
 		next = go_through(self);
-		if (next != GROUP_ABANDON)
-			give_back(self);
-		else
-		{
-			self->context.worker->counts.groups_lost++;
-			close_connection(self); /* whatever it was in the middle of */
-		}
+	assert(!self->ahead);
+	if (next == GROUP_ABANDON)
+	{
+		self->context.worker->counts.groups_lost++;
+		close_connection(self); /* whatever it was in the middle of */
 	}
+	else if (next != GROUP_GIVEN)
+		give_back(self);
+	ending_look(&self->ending, &self->context.worker->board, self->db, &limits, true);
 	groups_leave(seats(self), self->seat, self->jobs > 0);
 }
 

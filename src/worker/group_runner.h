@@ -33,6 +33,10 @@ typedef struct group_runner
 	int64_t since_ms;
 	int64_t end_ms; /* of the lease, by its own statements */
 	size_t jobs;    /* that it has run of it */
+
+	/* what the settle has dispatched already */
+	bool ahead;
+	group_found_next next;
 } group_runner;
 
 void *group_runner_main(void *arg); /* arg: the group_runner */
@@ -42,6 +46,7 @@ typedef enum group_next
 {
 	GROUP_ON,      /* dispatch */
 	GROUP_LEAVE,   /* give it back */
+	GROUP_GIVEN,   /* it was given back */
 	GROUP_ABANDON, /* it is lost */
 } group_next;
 
@@ -54,6 +59,11 @@ queue_call group_runner_call(const group_runner *self);
  */
 group_next group_runner_failed(group_runner *self, const char *what, pawl_status status,
                                const pawl_error *error);
+
+/* Have others waited long enough, or does the run end? */
+bool group_runner_must_leave(group_runner *self);
+
+group_kinds group_runner_kinds(const group_runner *self);
 
 /* The lease was renewed by a statement sent at that time. */
 void group_runner_renewed(group_runner *self, int64_t sent_ms);

@@ -188,21 +188,6 @@ take_answers(settler *self, work_list *batch)
 
 /* ------------------------------------------------------------ batches ------------ */
 
-static void
-fill_row(settle_row *row, const work *w)
-{
-	*row = (settle_row){
-		.job = w->job.id,
-		.fence = w->job.fence,
-		.result = w->result,
-		.counts = w->counts,
-		.error = w->error,
-		.category = w->category,
-		.retry = !w->final,
-		.delay_ms = w->delay_ms,
-	};
-}
-
 /* Nothing of it can be stored for a while. */
 static void
 put_off_batch(settler *self, work_list *batch, int64_t due_ms, bool unknown)
@@ -324,7 +309,7 @@ settle_batch(settler *self, work_verb verb, work_list *batch)
 		return;
 	}
 	for (const work *w = batch->first; w != NULL; w = w->next)
-		fill_row(&self->rows[n++], w);
+		self->rows[n++] = work_row(w);
 	status = verbs[verb](&call, self->rows, n, &error);
 	if (status == PAWL_OK)
 	{

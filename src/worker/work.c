@@ -100,6 +100,21 @@ work_fail(work *w, bool final, const char *format, ...)
 	work_conclude(w, WORK_FAIL);
 }
 
+settle_row
+work_row(const work *w)
+{
+	return (settle_row){
+		.job = w->job.id,
+		.fence = w->job.fence,
+		.result = w->result,
+		.counts = w->counts,
+		.error = w->error,
+		.category = w->category,
+		.retry = !w->final,
+		.delay_ms = w->delay_ms,
+	};
+}
+
 void
 work_list_add(work_list *list, work *w)
 {

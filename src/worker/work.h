@@ -90,6 +90,9 @@ void work_free(work *w);
 void work_conclude(work *w, work_verb verb);
 void work_fail(work *w, bool final, const char *format, ...) PAWL_PRINTF(3, 4);
 
+/* The row that settles it; its texts are the work's. */
+settle_row work_row(const work *w);
+
 /* A list of works, first in first out, by their `next`. */
 typedef struct work_list
 {

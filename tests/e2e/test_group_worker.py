@@ -11,13 +11,16 @@ import signal
 from collections import defaultdict
 from contextlib import contextmanager
 
+import psycopg
 import pytest
 from harness import invariants, processes
 from harness.fleet import Fleet
+from harness.grouped import Runner
 from harness.ledger import Ledger
 from harness.paths import BUILD
 from harness.program import Worker, run_pawl
 from harness.wait import wait_until
+from psycopg.types.json import Jsonb
 
 FAST = ("-j", "1", "--poll", "100ms")
 ROLES = 5  # claim, settle, keep, upkeep, log: at the most, they connect when they need to
@@ -116,6 +119,9 @@ def test_no_groups_at_all(db, api, ledger):
 # -- connections -----------------------------------------------------------------------------
 
 
+OF_A_GROUP = ("group_take", "group_dispatch", "group_hold", "group_proceed", "group_give_back")
+
+
 @contextmanager
 def statements(db):
     """{pid: [(function, parameters)]} of Pawl's calls, from the server's log."""
@@ -143,9 +149,11 @@ def statements(db):
 def test_a_group_has_its_own_connection(db, api, ledger):
     """2.1: six groups in flight use six backends, none of them claim's, settle's, keep's,
     log's; and from taking to giving back each statement of a group runs on its own."""
+    api.value("queue_set", queue="default", settings=Jsonb({"on_group_failure": "skip"}))
     jobs = {api.push("work", group_key=f"g{n % 6}"): f"g{n % 6}" for n in range(18)}
     with statements(db) as found:
-        with Worker(db, *FAST, "-g", "6", handlers={"work": gate(ledger)}) as worker:
+        fails = gate(ledger, '[ $((PAWL_JOB % 3)) -gt 0 ] || exit 65')
+        with Worker(db, *FAST, "-g", "6", handlers={"work": fails}) as worker:
             ledger.wait_for(6)
             own = sessions(db)
             everybody = {pid for pid, _ in db.execute(SESSIONS)}
@@ -159,12 +167,12 @@ def test_a_group_has_its_own_connection(db, api, ledger):
         for name, parameters in calls:
             seen[name] += 1
             group = re.search(r"\$2 = '(g\d)'", parameters)
-            if name in ("group_take", "group_dispatch", "group_hold", "group_give_back"):
+            if name in OF_A_GROUP:
                 by_group[group[1]].add(pid)
-            elif name == "complete_many":
+            elif name in ("complete_many", "fail_many"):
                 for job in re.search(r"\$1 = '{([\d,]+)}'", parameters)[1].split(","):
                     by_group[jobs[int(job)]].add(pid)
-    assert seen["complete_many"] >= 18 and seen["group_hold"] >= 18, dict(seen)
+    assert seen["group_proceed"] == 12 and seen["fail_many"] == seen["group_hold"] == 6, dict(seen)
     assert len(by_group) == 6 and all(len(pids) == 1 for pids in by_group.values()), by_group
     assert set.union(*by_group.values()) == own
 
@@ -252,7 +260,7 @@ def test_each_job_renews_the_lease(db, api, ledger):
     assert ledger.jobs() == jobs and invariants.read_attempts(db) == {}
     calls = [name for calls in found.values() for name, _ in calls]
     assert calls.count("group_take") == 1
-    assert calls.count("group_dispatch") >= 100 and calls.count("group_hold") >= 100
+    assert calls.count("group_proceed") == 100
     assert calls.count("group_renew") < 75
 
 
@@ -285,6 +293,65 @@ def test_more_groups_than_runners_take_turns(db, api, ledger):
     print(f"the groups began after {sorted(first.values())} of 160 jobs")
     assert max(first.values()) <= 45, "two of them were gone through first"
     check_order(db)
+
+
+# -- one transaction a job -----------------------------------------------------------------------
+
+
+def proceed(runner, *claims, **named):
+    return runner.api.rows(
+        "group_proceed", worker=runner.worker, group_key=runner.group, token=runner.token,
+        jobs=[c.job for c in claims], fences=[c.fence for c in claims], **named)
+
+
+def test_proceed(api):
+    """Complete, dispatch and give back in one transaction: the next job comes with the end of
+    the last; with none, or when no more is wanted, the group is free."""
+    jobs = [api.push(group_key="g") for _ in range(3)]
+    runner = Runner(api)
+    (row,) = proceed(runner, runner.dispatch(), results=[Jsonb({"n": 1})])
+    assert (row.answer, row.job, row.settled, row.given) == ("job", jobs[1], ["won"], False)
+    (row,) = proceed(runner, row, more=False)
+    assert (row.answer, row.job, row.settled, row.given) == ("left", None, ["won"], True)
+    runner.token = None
+    (row,) = proceed(runner, runner.dispatch())
+    assert (row.answer, row.settled, row.given) == ("none", ["won"], True)
+    assert [api.state(job) for job in jobs] == ["succeeded"] * 3
+    assert api.job(jobs[0]).result == {"n": 1} and runner.take() is not None
+
+
+def test_proceed_with_what_cannot_be_completed(db, api):
+    """A cancelled job is stale, and the next comes; a fenced one is busy, and none does; when
+    the group is lost nothing is done at all."""
+    jobs = [api.push(group_key="g") for _ in range(3)]
+    runner = Runner(api)
+    first = runner.dispatch()
+    assert api.cancel(first.job) == "running"
+    (second,) = proceed(runner, first)
+    assert (second.answer, second.job, second.settled) == ("job", jobs[1], ["stale"])
+    with db.connect(autocommit=False) as fencing:
+        fencing.execute("SELECT pawl.fence(%s, %s)", [second.job, second.fence])
+        (row,) = proceed(runner, second)
+        assert (row.answer, row.settled, row.given) == ("busy", ["busy"], False)
+        fencing.rollback()
+    assert api.value("group_release", group_key="g") == "lease ended"
+    with pytest.raises(psycopg.Error) as refused:
+        proceed(runner, second)
+    assert refused.value.sqlstate == "PW002"
+    assert (api.state(jobs[1]), api.state(jobs[2])) == ("running", "waiting")
+
+
+def test_a_job_costs_one_transaction(db, api, ledger):
+    """Not one to settle and one to dispatch: twenty jobs of a group, one dispatch, and as
+    many calls as jobs."""
+    for _ in range(20):
+        api.push("work", group_key="g")
+    with statements(db) as found:
+        run_pawl(db, "work", "--once", "-H", f"work={ledger.handler()}")
+    calls = [name for calls in found.values() for name, _ in calls]
+    assert calls.count("group_proceed") == 20 and calls.count("group_dispatch") == 1
+    assert "group_hold" not in calls and "complete_many" not in calls
+    assert len(ledger.runs()) == 20
 
 
 # -- cancel, loss, drain -----------------------------------------------------------------------

@@ -35,6 +35,7 @@ FUNCTIONS = {
     "group_take": {W},
     "group_dispatch": {W},
     "group_hold": {W},
+    "group_proceed": {W},
     "group_renew": {W},
     "group_give_back": {W},
     "group_release": {P},
