@@ -10,11 +10,12 @@
 -- answer and no job.  none: no job waits; later: the head is not due; busy: what was
 -- dispatched last still runs, or the head is locked; blocked: by a job that failed for
 -- good; foreign: the head's queue or kind is not the worker's, or its queue is paused;
--- again: a chunk of a run was ended: call again.  Other columns as claim's.
+-- again: a chunk of a run was ended, or the head, whose batch is being cancelled: call
+-- again.  Other columns as claim's.
 -- Errors: PW002 when the lease of the group, or that of the worker, is over; 22023; 25001
 -- outside READ COMMITTED.
 -- Locks: the lease's row FOR UPDATE; the worker's row FOR KEY SHARE; then as end_runs and
--- as run_waiting.  Renews the lease.
+-- as run_waiting; of jobs of batches then as end_cancelled.  Renews the lease.
 -- Index: group_lease_pkey, worker_pkey, waiting_walk; job by primary key.
 CREATE OR REPLACE FUNCTION pawl.group_dispatch(
 	worker uuid,
@@ -83,6 +84,15 @@ BEGIN
 				least(coalesce(sizes[array_position(kinds, head.kind)], 1), 1000)
 			ELSE 1 END);
 		answer := CASE WHEN taken.jobs IS NULL THEN 'busy' ELSE 'job' END;
+		IF answer = 'job' AND (head.batched OR cardinality(taken.jobs) > 1) THEN
+			SELECT array_agg(t.job ORDER BY t.job), array_agg(t.fence ORDER BY t.job),
+				array_agg(t.attempt ORDER BY t.job)
+			INTO taken.jobs, taken.fences, taken.attempts
+			FROM unnest(taken.jobs, pawl.end_cancelled(taken.jobs, taken.fences),
+				taken.attempts) t (job, fence, attempt)
+			WHERE t.fence IS NOT NULL;
+			answer := CASE WHEN taken.jobs IS NULL THEN 'again' ELSE 'job' END;
+		END IF;
 		lease.jobs := coalesce(taken.jobs, lease.jobs);
 		lease.fences := coalesce(taken.fences, lease.fences);
 	END IF;

@@ -7,6 +7,7 @@ locked makes the cancel walk over all the others again, each second.
 import pytest
 from harness.batches import Batch, wrong_counters
 from harness.cost import blocks
+from harness.grouped import Runner, stops
 from harness.ledger import Ledger
 from harness.paths import REPO
 from harness.program import Worker
@@ -74,6 +75,36 @@ def test_what_is_being_cancelled_is_not_handed_out(db, api, worker_id):
     assert other.counters() == (2, 0, 0, 0) and not wrong_counters(api)
     rows = api.claim(worker_id, 5, queues=["reports"])
     assert [(row.batch, row.stage) for row in rows] == [(naive.id, None), (batch.id, None)]
+
+
+def test_nor_by_a_group(db, api):
+    """The head of a group whose batch is being cancelled is ended by the dispatch that comes
+    to it; of several that go at once those of the batch alone."""
+    batch, _ = half_cancelled(api, 1001)
+    api.query("UPDATE pawl.batch SET cancelled_at = NULL, sealed_at = NULL RETURNING 1")
+    sizes = {"kinds": ["k"], "sizes": [10]}
+    head, second = batch.push(2, group_keys=["g", "g"])
+    own = api.push(group_key="g")
+    third = batch.push(1, group_keys=["g"])[0]
+    fourth = batch.push(1, group_keys=["h"])[0]
+    last = api.push(group_key="h")
+    api.query("UPDATE pawl.batch SET cancelled_at = now(), sealed_at = now() RETURNING 1")
+    runner = Runner(api)
+    db.execute(NAIVE_CLAIM)
+    with api.connection.transaction(force_rollback=True):
+        assert runner.ask()[0].job == head, "turned green"
+    restore(db, "end_cancelled")
+    runner.token = None
+    assert runner.answer() == "again" and api.state(head) == "cancelled"
+    rows = runner.ask(**sizes)
+    assert [(row.answer, row.job) for row in rows] == [("job", own)]
+    assert [api.state(job) for job in (second, third)] == ["cancelled"] * 2
+    assert runner.answer() == "busy"
+    api.complete(own, rows[0].fence)
+    assert runner.answer() == "none"
+    other = Runner(api, "h")
+    assert [other.answer(), other.dispatch().job] == ["again", last]
+    assert api.job(fourth).attempt == 1 and stops(api) == {}
 
 
 def test_what_a_claim_costs_beside_it(api, worker_id):

@@ -8,6 +8,7 @@ import signal
 import subprocess
 
 from harness.batches import Batch
+from harness.grouped import Runner
 from harness.paths import program
 from harness.program import environment, run_pawl
 
@@ -156,6 +157,10 @@ def test_show_tells_the_whole_life(db, api):
     ]
     text = run_pawl(db, "job", "show", job).stdout
     assert "a line" in text and f"batch         {batch.id}\n" in text
+    grouped = api.push(group_key="g", batch=batch.id)
+    api.fail(grouped, Runner(api).dispatch().fence, error="later")
+    assert [step["state"] for step in shown(db, grouped)["life"]] == [
+        "waiting", "running", "waiting"]
     completion = api.one("SELECT completion FROM pawl.batch")
     assert [step["state"] for step in shown(db, completion)["life"]] == ["scheduled"]
     assert shown(db, completion)["stage"] is None
