@@ -2,7 +2,8 @@
 --
 -- The headline figure of the whole system: near nothing while the workers keep up, and it
 -- grows by a second a second when something is wrong, whatever that is.  It costs the same
--- beside ten jobs and ten million: nothing is counted.
+-- beside ten jobs and ten million: nothing is counted.  It walks over what was deleted
+-- while somebody holds a snapshot, like every scan: a tenth of a second for a million.
 -- Returns: one row.  job, queue, group_key, place (ready, scheduled: overdue, waiting: head
 -- of a group), since and age of the oldest job in queues that are not paused, all NULL when
 -- there is none; sure: false when not all could be looked at, so that there may be an older

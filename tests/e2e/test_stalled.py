@@ -14,14 +14,14 @@ from harness.program import run_pawl
 from harness.wait import wait_until
 
 LEASE = ("--lease", "1s")  # nothing has moved for so long
-NONE = SimpleNamespace(alive=False, stalled=None, stalled_detail=None, stalled_since=None)
+NONE = SimpleNamespace(alive=False, stalled=None, stalled_detail=None)
 OBJECT = BUILD / "tests/e2e/handler_object.so"
 GATE = "sh -c 'until test -e {0}; do sleep 0.05; done'"
 
 
 def row(api):
     """Of the one worker; stalled is None while it makes progress."""
-    found = api.query("SELECT alive, stalled, stalled_detail, stalled_since FROM pawl.workers")
+    found = api.query("SELECT alive, stalled, stalled_detail FROM pawl.workers ORDER BY started_at DESC")
     return found[0] if found else NONE
 
 
