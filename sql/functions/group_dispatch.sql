@@ -2,6 +2,10 @@
 --
 -- The head is the job of the group with the smallest id that waits.  Before it is chosen,
 -- what a newer run supersedes and what is left of a failed run is ended, in chunks.
+-- From one dispatch to the next it is looked for from the last one on, for while a snapshot
+-- is held all that was before stays in the index; once a second from the beginning, and
+-- when nothing is found: so long a job may wait that comes back from behind (retried, or
+-- pushed by a transaction that was open for long).
 -- Parameters: worker, group_key and token: the owner; kinds: those that it has a handler
 -- for (NULL: the worker's); sizes: for each of them, how many consecutive due jobs its
 -- handler takes at once, at most 1,000 (NULL: one).  A job that has crashed a worker goes
@@ -38,6 +42,8 @@ AS $$
 #variable_conflict use_variable
 DECLARE
 	default_timeout constant interval := '15 min';
+	forward_for constant interval := '1 s';
+	held record;
 	lease pawl.group_lease;
 	owner record;
 	head pawl.waiting;
@@ -48,13 +54,14 @@ BEGIN
 	IF sizes IS NOT NULL AND cardinality(sizes) IS DISTINCT FROM cardinality(kinds) THEN
 		RAISE EXCEPTION 'kinds and sizes must have the same length' USING ERRCODE = '22023';
 	END IF;
-	SELECT l.* INTO lease FROM pawl.group_lease l
+	SELECT l AS lease, l.ctid AS place INTO held FROM pawl.group_lease l
 	WHERE l.shard = 0 AND l.group_key = group_key AND l.token = token
 		AND l.worker = worker AND l.expires_at > statement_timestamp()
 	FOR UPDATE;
 	IF NOT FOUND THEN
 		PERFORM pawl.refuse_group(group_key);
 	END IF;
+	lease := held.lease;
 	SELECT * INTO owner FROM pawl.hold_worker(worker);
 	kinds := coalesce(kinds, owner.kinds);
 	IF lease.jobs IS NOT NULL AND pawl.still_runs(lease.jobs, lease.fences) THEN
@@ -67,9 +74,20 @@ BEGIN
 		answer := pawl.end_runs(lease);
 	END IF;
 	IF answer IS NULL THEN
-		SELECT w.* INTO head FROM pawl.waiting w
-		WHERE w.shard = 0 AND w.tenant = lease.tenant AND w.group_key = group_key
-		ORDER BY w.job_id LIMIT 1;
+		IF lease.looked_at > clock_timestamp() - forward_for THEN
+			SELECT w.* INTO head FROM pawl.waiting w
+			WHERE w.shard = 0 AND w.tenant = lease.tenant AND w.group_key = group_key
+				AND w.job_id >= coalesce((SELECT min(b.job_id) FROM pawl.waiting b
+					WHERE b.shard = 0 AND b.job_id = ANY (lease.jobs)),
+					lease.jobs[cardinality(lease.jobs)])
+			ORDER BY w.job_id LIMIT 1;
+		END IF;
+		IF head.job_id IS NULL THEN
+			lease.looked_at := clock_timestamp();
+			SELECT w.* INTO head FROM pawl.waiting w
+			WHERE w.shard = 0 AND w.tenant = lease.tenant AND w.group_key = group_key
+			ORDER BY w.job_id LIMIT 1;
+		END IF;
 		answer := CASE
 			WHEN head.job_id IS NULL THEN 'none'
 			WHEN head.due > clock_timestamp() THEN 'later'
@@ -96,10 +114,11 @@ BEGIN
 		lease.jobs := coalesce(taken.jobs, lease.jobs);
 		lease.fences := coalesce(taken.fences, lease.fences);
 	END IF;
+	-- one row, which is held; not by its key, which has all of its versions
 	UPDATE pawl.group_lease l
-	SET jobs = lease.jobs, fences = lease.fences,
+	SET jobs = lease.jobs, fences = lease.fences, looked_at = lease.looked_at,
 		expires_at = clock_timestamp() + owner.lease
-	WHERE l.group_key = group_dispatch.group_key AND l.shard = 0;
+	WHERE l.ctid = held.place;
 	IF answer <> 'job' THEN
 		RETURN NEXT;
 		RETURN;

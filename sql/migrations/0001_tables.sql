@@ -131,13 +131,15 @@ CREATE TABLE pawl.running (
 
 -- Who works on a group.  It is held while its row is not over and its worker has a row in
 -- pawl.worker; token: the fence of this taking.  jobs and fences: what was dispatched last,
--- in pairs (NULL: nothing yet); they may have ended since.
+-- in pairs (NULL: nothing yet); they may have ended since.  looked_at: when the head was
+-- last looked for from the beginning of the group.
 CREATE TABLE pawl.group_lease (
 	worker uuid NOT NULL,
 	token bigint NOT NULL,
 	jobs bigint[],
 	fences bigint[],
 	taken_at timestamptz NOT NULL,
+	looked_at timestamptz,
 	expires_at timestamptz NOT NULL,
 	shard smallint NOT NULL DEFAULT 0,
 	tenant text COLLATE "C" NOT NULL,

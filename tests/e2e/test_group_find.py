@@ -263,6 +263,27 @@ def test_each_step_of_a_group_costs_little(crowd):
     assert {name: n for name, n in found.items() if n > 300} == {}
 
 
+def test_a_held_snapshot_does_not_lengthen_the_look_for_the_head(db, api):
+    """The bug: what a group has done stays in the index while somebody's snapshot is held,
+    and each dispatch walks over all of it.  Red on: a look from the beginning."""
+    jobs = 600
+    push_groups(api, ["g"] * (jobs + 1))
+    runner = Runner(api)
+    with db.connect(autocommit=False) as holder:
+        holder.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        holder.execute("SELECT 1")
+        for _ in range(jobs):
+            claim = runner.dispatch()
+            api.complete(claim.job, claim.fence)
+        call = (f"SELECT * FROM pawl.group_dispatch('{runner.worker}', 'g', {runner.token})")
+        set_looked = "UPDATE pawl.group_lease SET looked_at = %s RETURNING 1"
+        api.query(set_looked, [api.one("SELECT now() + interval '1 minute'")])
+        forward = blocks(api, call)
+        api.query(set_looked, [None])
+        print(forward, blocks(api, call))
+        assert blocks(api, call) >= forward + 5
+
+
 def test_refused(api):
     """n, steps and cursors out of their range; an unknown worker."""
     worker = api.worker_start()
