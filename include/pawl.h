@@ -367,7 +367,7 @@ typedef pawl_verdict (*pawl_handler)(pawl_context *context, const pawl_job *job,
  * A handler of several jobs at once: n jobs of one group that come one after the other,
  * ascending by id, at most as many as were asked for when it was registered.  It sets
  * verdicts[i] for each, which are PAWL_FAIL before.  What has no group comes alone (n is
- * 1), and so does what has crashed a worker.
+ * 1), and so does what has failed before or crashed a worker.
  *
  * Who must keep the order stops at the first job that cannot be completed, and answers
  * PAWL_RELEASE for those after it.

@@ -8,8 +8,8 @@
 -- pushed by a transaction that was open for long).
 -- Parameters: worker, group_key and token: the owner; kinds: those that it has a handler
 -- for (NULL: the worker's); sizes: for each of them, how many consecutive due jobs its
--- handler takes at once, at most 1,000 (NULL: one).  A job that has crashed a worker goes
--- alone.
+-- handler takes at once, at most 1,000 (NULL: one).  A job that has crashed a worker, or
+-- failed, goes alone: one that fails all that go with it is found so.
 -- Returns: a row for each job, ascending, with the answer job; or one row with another
 -- answer and no job.  none: no job waits; later: the head is not due; busy: what was
 -- dispatched last still runs, or the head is locked; blocked: by a job that failed for
@@ -98,7 +98,7 @@ BEGIN
 	END IF;
 	IF answer IS NULL THEN
 		SELECT * INTO taken FROM pawl.run_waiting(worker, head,
-			CASE WHEN head.crashes = 0 THEN
+			CASE WHEN head.crashes + head.failures = 0 THEN
 				least(coalesce(sizes[array_position(kinds, head.kind)], 1), 1000)
 			ELSE 1 END);
 		answer := CASE WHEN taken.jobs IS NULL THEN 'busy' ELSE 'job' END;

@@ -2,7 +2,7 @@
 -- with it, from waiting to running
 --
 -- What goes with the head are up to size jobs without a gap: of its kind, queue and run,
--- due, and such that have not crashed a worker.  When one is locked, those before it go.
+-- due, and such that have neither failed nor crashed a worker.  When one is locked, those before it go.
 -- Returns: arrays that belong together, ascending by job; NULLs when the head itself is
 -- locked or gone: never the next one instead.  Internal.
 -- Locks: rows of waiting in the order of job ids, SKIP LOCKED; deletes the unique keys of
@@ -25,7 +25,7 @@ BEGIN
 			SELECT f.job_id
 			FROM (SELECT n.job_id, bool_and(n.kind = head.kind AND n.queue = head.queue
 					AND n.run_key IS NOT DISTINCT FROM head.run_key
-					AND n.due <= clock_timestamp() AND n.crashes = 0)
+					AND n.due <= clock_timestamp() AND n.crashes + n.failures = 0)
 					OVER (ORDER BY n.job_id) AS goes
 				FROM (SELECT w.* FROM pawl.waiting w
 					WHERE w.shard = 0 AND w.tenant = head.tenant

@@ -23,12 +23,21 @@
 /* So long the session's settings may take to be forgotten. */
 #define FORGET_MS 5000
 
-/* DISCARD ALL but for the plans, which are dear: those of pawl's functions, too. */
+/*
+ * DISCARD ALL but for the plans, which are dear: those of pawl's functions, too.  Statements
+ * that the session has prepared are looked at first, because most are ours (db/named.h).
+ */
 static const char *const FORGET_SQL[] = {
-	"CLOSE ALL",    "SET SESSION AUTHORIZATION DEFAULT",
-	"RESET ALL",    "DEALLOCATE ALL",
-	"UNLISTEN *",   "SELECT pg_catalog.pg_advisory_unlock_all()",
-	"DISCARD TEMP", "DISCARD SEQUENCES",
+	"CLOSE ALL",
+	"SET SESSION AUTHORIZATION DEFAULT",
+	"RESET ALL",
+	"UNLISTEN *",
+	"SELECT pg_catalog.pg_advisory_unlock_all()",
+	"DISCARD TEMP",
+	"DISCARD SEQUENCES",
+	"SELECT pg_catalog.count(*) FILTER (WHERE name LIKE 'pawl\\_%'), "
+	"pg_catalog.count(*)"
+	" FROM pg_catalog.pg_prepared_statements",
 };
 #define FORGET_STEPS (sizeof(FORGET_SQL) / sizeof(FORGET_SQL[0]))
 
@@ -208,12 +217,32 @@ lend_check(db *conn, pawl_error *error)
 
 /* ------------------------------------------------------------ forgetting --------- */
 
+/* Are the prepared statements those that we know of, and no other? */
+static bool
+names_are_ours(const db *conn, const db_result *counts)
+{
+	return db_int(counts, 0, 0) == conn->named.n &&
+	       db_int(counts, 0, 1) == conn->named.n;
+}
+
+/* Send them all; false: one of them has failed, or the connection is lost. */
+static bool
+send_all(db *conn, wire_step *steps, size_t n)
+{
+	bool whole = wire_exchange(conn, steps, n, clock_ms() + FORGET_MS, NULL) == PAWL_OK;
+
+	for (size_t i = 0; i < n && whole; i++)
+		whole = wire_succeeded(steps[i].result);
+	return whole;
+}
+
 /* Behind a pooler the session is another's already. */
 void
 lend_forget(db *conn)
 {
 	wire_step steps[FORGET_STEPS];
-	bool whole = true;
+	wire_step deallocate = {.sql = "DEALLOCATE ALL"};
+	bool whole;
 
 	if (conn->state != DB_IDLE || conn->loan.xid[0] == '\0')
 		return;
@@ -222,12 +251,15 @@ lend_forget(db *conn)
 		return;
 	for (size_t i = 0; i < FORGET_STEPS; i++)
 		steps[i] = (wire_step){.sql = FORGET_SQL[i]};
-	if (wire_exchange(conn, steps, FORGET_STEPS, clock_ms() + FORGET_MS, NULL) !=
-	    PAWL_OK)
-		whole = false;
-	for (size_t i = 0; i < FORGET_STEPS && whole; i++)
-		whole = wire_succeeded(steps[i].result);
+	whole = send_all(conn, steps, FORGET_STEPS);
+	if (whole &&
+	    !names_are_ours(conn, (const db_result *) steps[FORGET_STEPS - 1].result))
+	{
+		whole = send_all(conn, &deallocate, 1);
+		named_forget(&conn->named);
+	}
 	wire_clear(steps, FORGET_STEPS);
-	if (!whole)
+	wire_clear(&deallocate, 1);
+	if (!whole && conn->state != DB_CLOSED)
 		db_close(conn);
 }

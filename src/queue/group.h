@@ -77,7 +77,8 @@ typedef enum group_answer
 	GROUP_LEFT   /* of group_proceed: no more was asked for */
 } group_answer;
 
-/* How many consecutive jobs of a kind its handler takes at once. */
+/* How many consecutive jobs of a kind its handler takes at once; what has failed or crashed a
+ * worker comes alone. */
 typedef struct group_kinds
 {
 	const char *const *kinds; /* those that the worker has a handler for */

@@ -89,7 +89,7 @@ def command(block: Block, path: pathlib.Path) -> str:
         return f"/usr/bin/python3 '{path}'"
     if block.language == "ini":
         return ini_command(block, path)
-    flags = f"{FLAGS} $(pkg-config --cflags pawl)"
+    flags = f"{FLAGS} $(pkg-config --cflags pawl) -I$(pg_config --includedir)"
     if re.search(r"\bmain\s*\(", block.code):
         return f"gcc {flags} -o '{path}.out' '{path}' $(pkg-config --libs pawl)"
     return f"gcc {flags} -c -fPIC -o '{path}.o' '{path}'"
