@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from harness import invariants
 from harness.api import Api, json_array
+from harness.grouped import Runner
 from harness.ledger import Ledger
 from harness.paths import BUILD
 from harness.program import Worker
@@ -156,7 +157,7 @@ def test_naive_batch_is_stuck(db, api):
 def everything(api):
     """Every row that is about jobs, with its version."""
     return {table: api.query(f"SELECT ctid, xmin, xmax, t.* FROM pawl.{table} t ORDER BY 4")
-            for table in ("ready", "scheduled", "running", "outcome", "attempt")}
+            for table in ("ready", "scheduled", "waiting", "running", "outcome", "attempt")}
 
 
 SETTLES = {
@@ -167,15 +168,17 @@ SETTLES = {
 }
 
 
+@pytest.mark.parametrize("group", [None, "g"])
 @pytest.mark.parametrize("verb", SETTLES)
-def test_late_result_of_a_superseded_claim(api, verb):
+def test_late_result_of_a_superseded_claim(api, verb, group):
     """ACCEPTANCE 4.8: the same worker claims the same job again; the old attempt's result
     touches nothing, not even a row's version, and the new one's counts."""
-    wid = api.worker_start()
-    job = api.push()
-    old = api.claim_one(wid)
+    job = api.push(group_key=group)
+    runner = Runner(api)
+    claim = runner.dispatch if group else lambda: api.claim_one(runner.worker)
+    old = claim()
     api.release(job, old.fence)
-    new = api.claim_one(wid)
+    new = claim()
     assert new.job == job and new.fence > old.fence
     before = everything(api)
     (row,) = api.rows(verb, jobs=[job], fences=[old.fence], **SETTLES[verb])
