@@ -125,16 +125,34 @@ class GroupRunner(Actor):
 
     def own(self, owner):
         """A few jobs, one after the other; then the group is given back, or left to its lease."""
+        rows = self.ask("group_dispatch", owner)
         for _ in range(self.dice.choice([1, 3, 10])):
-            sizes = SIZES if self.dice.random() < 0.5 else [1, 1]
-            rows, state = self.refused({"PW002"}, self.api.rows, "group_dispatch", kinds=KINDS,
-                                       sizes=sizes, **owner)
-            if state or rows[0].answer not in ("job", "again"):
+            if rows is None or rows[0].answer not in ("job", "again"):
                 break
-            if rows[0].answer == "job" and not self.settle(owner, rows):
+            if rows[0].answer == "job" and self.dice.random() < 0.3:
+                rows = self.proceed(owner, rows)
+            elif rows[0].answer == "again" or self.settle(owner, rows):
+                rows = self.ask("group_dispatch", owner)
+            else:
                 break
         if self.dice.random() < 0.9:
             self.api.value("group_give_back", **owner)
+
+    def ask(self, function, owner, **named):
+        """The rows of a dispatch; None: the group is not ours any more."""
+        sizes = SIZES if self.dice.random() < 0.5 else [1, 1]
+        rows, _ = self.refused({"PW002"}, self.api.rows, function, kinds=KINDS, sizes=sizes,
+                               **owner, **named)
+        return rows
+
+    def proceed(self, owner, rows):
+        """The end of these and the next dispatch in one; what was answered is kept."""
+        pairs = {"jobs": [row.job for row in rows], "fences": [row.fence for row in rows]}
+        answers = self.ask("group_proceed", owner, **pairs, more=self.dice.random() < 0.8)
+        for row, answer in zip(rows, answers[0].settled if answers else ()):
+            if answer == "won":
+                self.record.completed.append((row.job, row.fence))
+        return answers
 
     def settle(self, owner, rows):
         """In one transaction, whose claim is perhaps fenced before; False: leave the group."""
