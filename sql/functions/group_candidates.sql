@@ -9,7 +9,8 @@
 -- Parameters: worker, whose queues and kinds count (NULL: any); tenants and afters, in
 -- pairs: after which group the walk of a tenant begins (of others: at the beginning);
 -- last_tenant: the turn is the one's after it (NULL: the first's); n: groups at most, 1
--- to 1000; steps: looks at most, 10 to 10000.
+-- to 1000; steps: looks at most, 10 to 10000; leases: false: not for those
+-- that are over, which is a walk over all of them: once a second is enough.
 -- Returns: tenant and group_key; ready: it may be taken.  Rows that are not ready follow
 -- those that are: how far the walk of a tenant has come that is not at its end.  Go on
 -- from there, and from what was tried of the others.
@@ -24,7 +25,8 @@ CREATE OR REPLACE FUNCTION pawl.group_candidates(
 	afters text[] DEFAULT '{}',
 	last_tenant text DEFAULT NULL,
 	n int DEFAULT 50,
-	steps int DEFAULT 500)
+	steps int DEFAULT 500,
+	leases boolean DEFAULT true)
 RETURNS TABLE (tenant text, group_key text, ready boolean)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pawl, pg_temp
@@ -76,7 +78,8 @@ BEGIN
 				(l.tenant <= last_tenant) IS TRUE AS passed_tenant,
 				(l.group_key <= afters[array_position(tenants, l.tenant)]) IS TRUE AS passed
 			FROM pawl.group_lease l
-			WHERE l.shard = 0 AND (l.expires_at <= stamp OR l.worker <> ALL (alive))) o
+			WHERE leases AND l.shard = 0
+				AND (l.expires_at <= stamp OR l.worker <> ALL (alive))) o
 		ORDER BY o.passed_tenant, o.tenant, o.passed, o.group_key
 		LIMIT (n + 1) / 2
 	LOOP

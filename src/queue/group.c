@@ -28,7 +28,7 @@ group_candidates(const queue_call *call, const group_search *search,
 {
 	static const char sql[] = "SELECT tenant, group_key, ready FROM "
 							  "pawl.group_candidates($1::uuid, $2::text[],"
-							  " $3::text[], $4::text, $5::int, $6::int)";
+							  " $3::text[], $4::text, $5::int, $6::int, $7::bool)";
 	auto_params *params = db_params_new();
 	queue_call looking = *call;
 
@@ -40,6 +40,7 @@ group_candidates(const queue_call *call, const group_search *search,
 	db_param_text(params, search->last_tenant);
 	db_param_int(params, search->n);
 	db_param_int(params, search->steps);
+	db_param_bool(params, search->leases);
 	return call_run(&looking, sql, params, ret_result, error);
 }
 

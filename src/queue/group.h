@@ -39,6 +39,7 @@ typedef struct group_search
 	const char *last_tenant; /* the first turn is the next one's; NULL: any */
 	int n;                   /* groups at most */
 	int steps;               /* looks at most */
+	bool leases;             /* look for those that are over, too */
 } group_search;
 
 /* The texts belong to the result. */

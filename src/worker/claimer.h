@@ -46,6 +46,7 @@ typedef struct scout
 	int64_t poll_ms;       /* the next look, though nothing rings */
 	int64_t not_before_ms; /* and none before this */
 	int64_t gap_ms;        /* while the bell is not trusted */
+	int64_t leases_ms;     /* when to look again for leases that are over */
 	uint64_t heard;        /* how often it had rung before the last look */
 	size_t found;          /* groups, by the last look */
 	bool nothing;          /* once: it was the last */

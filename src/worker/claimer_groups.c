@@ -6,6 +6,8 @@
  * tick tells, a look is due when it has rung, when a runner is free and the last look was
  * not allowed more, and at each poll: a head that becomes due rings for nobody.  While
  * the bell is not trusted it polls faster, and slower again where looks bring nothing.
+ * Leases that are over are looked for at each poll alone: under an old snapshot all that
+ * were given back since are walked over, too.
  * Where there are no groups a ring that brought no other job is answered with a look, and
  * nothing else.
  */
@@ -124,6 +126,7 @@ claimer_scout(claimer *self)
 		.n_cursors = s->cursors.n,
 		.last_tenant = s->cursors.last,
 		.steps = STEPS,
+		.leases = self->worker->once || clock_ms() >= s->leases_ms,
 	};
 	auto_result *result = NULL;
 	uint64_t heard = self->bell.heard;
@@ -142,6 +145,8 @@ claimer_scout(claimer *self)
 		return;
 	}
 	outage_over(&self->outage);
+	if (search.leases)
+		s->leases_ms = clock_ms() + self->worker->poll_ms / 2;
 	n = offer(self, result, (size_t) search.n, &whole);
 	set_pace(self, n == 0 || (s->found > 0 && v.fruitful == 0), whole);
 	s->asked = false;

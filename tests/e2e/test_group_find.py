@@ -76,6 +76,8 @@ def test_fenced_leases_do_not_fill_the_answer(db, api):
     assert first == [*keys[:4], *keys[4:8]]
     scout.cursors = {"": "g03"}
     assert scout.look(n=8)[:4] == keys[4:8]
+    scout.cursors = {}
+    assert scout.look(n=13, leases=False) == [*keys, "z"]
     own(api, ["z"])
     scout.cursors = {}
     seen = set(itertools.chain(*(scout.look(n=4) for _ in range(6))))
