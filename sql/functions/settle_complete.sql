@@ -54,8 +54,8 @@ BEGIN
 		-- What follows the end of a job belongs here, and in settle.
 		INSERT INTO pawl.outcome
 			(job_id, fence, started_at, finished_at, worker, attempt, state, result)
-		SELECT w.job_id, w.fence, w.started_at, stamp, w.worker, w.attempt, 'succeeded',
-			g.result
+		SELECT w.job_id, w.fence, w.started_at, stamp, w.worker, nullif(w.attempt, 1),
+			'succeeded', g.result
 		FROM gone w LEFT JOIN given g USING (job_id, fence)
 	)
 	SELECT array_agg(w.job_id), array_agg(w.fence),

@@ -177,14 +177,15 @@ CREATE TABLE pawl.unique_key (
 	UNIQUE (job_id, shard)
 );
 
--- Terminal.  Insert only; an operator's retry alone deletes.
+-- Terminal.  Insert only; an operator's retry alone deletes.  NULL in attempt: the first,
+-- of a job that succeeded (WAL is written in steps of eight bytes, and this is one).
 CREATE TABLE pawl.outcome (
 	job_id bigint NOT NULL,
 	fence bigint,
 	started_at timestamptz,
 	finished_at timestamptz NOT NULL,
 	worker uuid,
-	attempt int NOT NULL,
+	attempt int,
 	state pawl.terminal_state NOT NULL,
 	shard smallint NOT NULL DEFAULT 0,
 	result jsonb,

@@ -90,7 +90,7 @@ LEFT JOIN (
 		UNION ALL
 		SELECT job_id, 'running', fence, attempt, failures, crashes FROM pawl.running
 		UNION ALL
-		SELECT job_id, state::text, fence, attempt, NULL, NULL FROM pawl.outcome
+		SELECT job_id, state::text, fence, coalesce(attempt, 1), NULL, NULL FROM pawl.outcome
 	) place
 	GROUP BY job_id
 ) p ON p.job_id = j.id

@@ -50,7 +50,7 @@ def check_outcomes(database, jobs, ledger, crashes_may_fail=True):
     """Compare what was pushed, what ran and what is recorded; answers the jobs that
     ran twice, which are exactly those with a crash row (or another recorded end) of an
     attempt that had started."""
-    rows = database.execute("SELECT job_id, state::text, fence, attempt FROM pawl.outcome")
+    rows = database.execute("SELECT job_id, state::text, fence, coalesce(attempt, 1) FROM pawl.outcome")
     outcomes = {row[0]: row[1:] for row in rows}
     assert len(rows) == len(outcomes), "a job with two outcomes"
     assert set(outcomes) == set(jobs), (
