@@ -40,7 +40,13 @@ static const db_limits limits = {.lock_timeout_ms = 2000,
 queue_call
 group_runner_call(const group_runner *self)
 {
-	return (queue_call){.db = self->db, .limits = limits, .deadline_ms = CALL_ONCE};
+	queue_call call = {.db = self->db, .limits = limits, .deadline_ms = CALL_ONCE};
+	int64_t lease_ms = self->context.worker->lease_ms;
+
+	/* A process that is stopped within a transaction holds locks on what it has lost. */
+	if (lease_ms < call.limits.idle_timeout_ms)
+		call.limits.idle_timeout_ms = (int) lease_ms;
+	return call;
 }
 
 static group_seats *
