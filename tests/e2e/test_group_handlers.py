@@ -23,19 +23,28 @@ OWN = BUILD / "tests/e2e/handler_own.so"
 MANY = BUILD / "tests/e2e/handler_many.so"
 FAST = ("-j", "1", "--lease", "500ms", "--poll", "50ms")
 
-# A trigger for each step of the settle, which stops one whose handler has asked for it.
+# What stops a settle whose handler has asked for it: as it looks at the lease, as it writes
+# the outcome, and in COMMIT.
 SCHEMA = """
     CREATE TABLE effect (job bigint, fence bigint, attempt int, pid int DEFAULT pg_backend_pid(),
         who text DEFAULT current_user);
-    CREATE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql AS $$
+    CREATE FUNCTION stop(step text) RETURNS void LANGUAGE plpgsql AS $$
     BEGIN
-        IF current_setting('test.step', true) = TG_ARGV[0] THEN
+        IF current_setting('test.step', true) = step THEN
             PERFORM pg_advisory_xact_lock_shared(hashtext(current_setting('test.queue')));
         END IF;
+    END $$;
+    CREATE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        PERFORM public.stop(TG_ARGV[0]);
         RETURN NEW;
     END $$;
-    CREATE TRIGGER gate BEFORE UPDATE ON pawl.group_lease FOR EACH ROW
-        EXECUTE FUNCTION gate('hold');
+    CREATE OR REPLACE FUNCTION pawl.check_isolation(caller text) RETURNS void LANGUAGE plpgsql AS $$
+    BEGIN
+        IF caller = 'group_hold' THEN
+            PERFORM public.stop('hold');
+        END IF;
+    END $$;
     CREATE TRIGGER gate BEFORE INSERT ON pawl.outcome FOR EACH ROW
         EXECUTE FUNCTION gate('settle');
     CREATE CONSTRAINT TRIGGER gate AFTER INSERT ON effect DEFERRABLE INITIALLY DEFERRED
@@ -74,8 +83,8 @@ def skip_failed(db):
 
 
 def outcome(db, job):
-    rows = db.execute("SELECT state::text, attempt, fence FROM pawl.outcome WHERE job_id = %s",
-                      [job])
+    rows = db.execute("SELECT state::text, coalesce(attempt, 1), fence FROM pawl.outcome"
+                      " WHERE job_id = %s", [job])
     return rows[0] if rows else None
 
 
