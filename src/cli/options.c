@@ -112,7 +112,7 @@ set_id(const option_spec *spec, const char *shown, const char *text, void *targe
 	(void) spec;
 	if (!parse_whole(text, 1, INT64_MAX, target))
 		return error_set(error, PAWL_ERR_ARGUMENT,
-		                 "option \"%s\" needs the id of a job, not \"%s\"", shown,
+		                 "option \"%s\" needs a whole number from 1, not \"%s\"", shown,
 		                 text);
 	return PAWL_OK;
 }

@@ -147,7 +147,7 @@ bad_values_are_refused_with_what_is_expected(void **state)
 	refused("x -n 1a", "option \"-n\" needs a whole number from 0 to 9, not \"1a\"");
 	refused("x --number=",
 	        "option \"--number\" needs a whole number from 0 to 9, not \"\"");
-	refused("x --id 0", "option \"--id\" needs the id of a job, not \"0\"");
+	refused("x --id 0", "option \"--id\" needs a whole number from 1, not \"0\"");
 	refused("x --duration 30", "option \"--duration\" needs a duration, not \"30\"");
 	refused("x --time now", "option \"--time\" needs a time, not \"now\"");
 	refused("x --choice go", "option \"--choice\" needs one of stop, skip, not \"go\"");
