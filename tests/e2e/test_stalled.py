@@ -45,13 +45,15 @@ def listed(db):
 
 
 @contextlib.contextmanager
-def without(db, function):
-    """A function that every call of fails, as after a slip in the grants."""
-    db.execute(f"ALTER FUNCTION pawl.{function} RENAME TO hidden")
+def without(db, *functions):
+    """Functions that every call of fails, as after a slip in the grants."""
+    for function in functions:
+        db.execute(f"ALTER FUNCTION pawl.{function} RENAME TO hidden_{function}")
     try:
         yield
     finally:
-        db.execute(f"ALTER FUNCTION pawl.hidden RENAME TO {function}")
+        for function in functions:
+            db.execute(f"ALTER FUNCTION pawl.hidden_{function} RENAME TO {function}")
 
 
 def test_no_executor_is_free(db, api, worker, tmp_path):
@@ -134,7 +136,7 @@ def test_too_many_results_wait(db, api, worker):
 def test_claims_fail(db, api, worker):
     with worker(*LEASE, handlers={"k": "true"}) as deaf:
         wait_until(lambda: api.query("SELECT FROM pawl.workers"), 20, deaf.log)
-        with without(db, "claim"):
+        with without(db, "claim", "claim_few"):
             job = api.push("k")
             assert stalled(api, deaf, "claims").startswith("claims fail: ")
         wait_until(lambda: api.state(job) == "succeeded", 20, deaf.log)
