@@ -67,6 +67,17 @@ def test_an_idle_worker(db, worker):
     assert rss <= RSS_KIB
 
 
+def test_asking_why_nothing_moves_is_no_transaction(db, worker):
+    """The bug: a worker that has had nothing to do for a lease asks what waits, each time
+    by a transaction of its own."""
+    with Proxy(db) as proxy, worker("--lease", "1s", env=proxy.env(), handlers={"k": "true"}) as idle:
+        def asked():
+            return [sql for *_, sql in list(proxy.messages) if "pawl.work_waiting(" in sql]
+
+        wait_until(lambda: len(asked()) >= 2, 30, idle.log)
+    assert all("pawl.upkeep_look(" in sql for sql in asked())
+
+
 def test_a_job_is_promoted_when_it_is_due(db, api, worker):
     """The bug: it waits for the next tick, up to 1.5 s."""
     late = "SELECT max(clock_timestamp() - due) FROM pawl.scheduled WHERE due < clock_timestamp()"
