@@ -124,7 +124,7 @@ def test_twenty_stops(db, api, tmp_path):
 
 SLOW_SETTLE = """
     CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-        IF new.attempt = 1 THEN PERFORM pg_sleep(0.3); END IF;
+        IF coalesce(new.attempt, 1) = 1 THEN PERFORM pg_sleep(0.3); END IF;
         RETURN new; END $$;
     CREATE TRIGGER slow BEFORE INSERT ON pawl.outcome
         FOR EACH ROW EXECUTE FUNCTION public.slow()"""
