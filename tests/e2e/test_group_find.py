@@ -261,8 +261,15 @@ def test_each_step_of_a_group_costs_little(crowd):
     found["show"] = blocks(crowd, f"SELECT * FROM pawl.group_show('{key}')")
     found["list"] = blocks(crowd, "SELECT * FROM pawl.group_list(n => 10)")
     found["give back"] = blocks(crowd, f"SELECT pawl.group_give_back({owner})")
+    crowd.query("SELECT count(*) FROM pawl.push_many('k', array_fill('{}'::jsonb, ARRAY[20000]),"
+                " group_keys => array_fill('l/long'::text, ARRAY[20000]))")
+    runner = Runner(crowd, "l/long")
+    call = f"pawl.group_dispatch('{runner.worker}', 'l/long', {runner.take()})"
+    found["dispatch of a long group"] = blocks(crowd, f"SELECT * FROM {call}")
+    runner.dispatch()
     print(found)
     assert {name: n for name, n in found.items() if n > 300} == {}
+    assert blocks(crowd, "SELECT * FROM pawl.group_show('l/long')") < 1500, "it counts to 1,000"
 
 
 def test_a_held_snapshot_does_not_lengthen_the_look_for_the_head(db, api):
