@@ -118,9 +118,11 @@ class Demo:
         ready = wait_until(lambda: read_connection(up), START_S, "PostgreSQL to start")
         self.environment.update(ready)
 
-    def start_worker(self, *handlers, executors=4, lease="30s"):
-        """Start `pawl work` with handlers of the form KIND=COMMAND."""
+    def start_worker(self, *handlers, objects=(), executors=4, groups=None, lease="30s"):
+        """Start `pawl work` with handlers of the form KIND=COMMAND, or KIND=FILE.so."""
         options = [word for handler in handlers for word in ("-H", handler)]
+        options += [word for file in objects for word in ("-L", file)]
+        options += [] if groups is None else ["-g", groups]
         name = f"worker {sum(isinstance(c, Worker) for c in self.children) + 1}"
         return self.start_child(name, "work", "-j", executors, "--lease", lease,
                                 *options, kind=Worker)
@@ -155,6 +157,17 @@ class Demo:
         if result.returncode != 0:
             raise Failure(f"pawl {arguments[0]} ended with {result.returncode}")
         return result.stdout
+
+    def compile(self, source):
+        """A handler in C, as the shared object that a worker loads; answers its path."""
+        target = self.directory / source.with_suffix(".so").name
+        flags = subprocess.run(["pkg-config", "--cflags", "--libs", "libpq"], text=True,
+                               stdout=subprocess.PIPE, check=True).stdout.split()
+        compiled = subprocess.run(["cc", "-O2", "-Wall", "-shared", "-fPIC", "-o", target,
+                                   source, "-I", REPOSITORY / "include", *flags])
+        if compiled.returncode != 0:
+            raise Failure(f"could not compile {source.name}")
+        return target
 
     def connect(self):
         """A connection of psycopg; each statement is a transaction of its own."""
@@ -209,6 +222,7 @@ class Child:
         """Ask it to end, and wait; kill it if it does not."""
         if self.running():
             self.process.terminate()
+            self.process.send_signal(signal.SIGCONT)  # it may be stopped
         try:
             self.process.wait(STOP_S)
         except subprocess.TimeoutExpired:
@@ -217,12 +231,20 @@ class Child:
 
 
 class Worker(Child):
-    """A worker process.  ids: its uuids; it gets a new one if it loses its lease."""
+    """A worker process.  ids: its uuids; it gets a new one if it loses its lease.
+    fates: what was done to it."""
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self.ids = set()
-        self.killed = False
+        self.fates = []
+
+    def live(self):
+        """Whether it is meant to be there."""
+        return "killed" not in self.fates and "drained" not in self.fates
+
+    def title(self):
+        return f"{self.name} ({', '.join(self.fates)})" if self.fates else self.name
 
     def look_up(self, database):
         """Learn its uuid from the view of workers; answer all that were seen."""
@@ -235,7 +257,21 @@ class Worker(Child):
         """SIGKILL, as the machine's out-of-memory killer would."""
         self.process.kill()
         self.process.wait()
-        self.killed = True
+        self.fates.append("killed")
+
+    def pause(self):
+        """SIGSTOP, as a debugger, or a machine that is moved, would."""
+        self.process.send_signal(signal.SIGSTOP)
+        self.fates.append("stopped")
+
+    def resume(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    def drain(self):
+        """SIGTERM, as a new version's installation would; answers its exit code."""
+        self.fates.append("drained")
+        self.process.terminate()
+        return self.process.wait(STOP_S + 30)
 
 
 def read_connection(up):

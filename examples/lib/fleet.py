@@ -1,8 +1,10 @@
-"""The workers of an example, one of which may be lost.
+"""The workers of an example, some of which may be lost.
 
     fleet = Fleet(demo, database, "measure=./measure", executors=6, lease="2s")
     fleet.start(2)
     loss = fleet.lose_one(at_work, holds=4)   # SIGKILL; at_work() says when it may be
+    loss = fleet.stop_one(at_work, holds=4)   # SIGSTOP, and SIGCONT when that is done
+    worker = fleet.drain_one(at_work, holds=4)
     wait_until(lambda: fleet.ended() == len(jobs), ...)
     rows = read_jobs(database)
     show_table(*fleet.table(rows, loss))
@@ -16,11 +18,11 @@ PATIENCE_S = 120
 
 
 class Loss:
-    """A worker that was killed: when, by the database's clock, and what it held."""
+    """A worker that was killed or stopped: when, by the database's clock, and what it held."""
 
-    def __init__(self, worker, killed_at, jobs):
+    def __init__(self, worker, lost_at, jobs):
         self.worker = worker
-        self.killed_at = killed_at
+        self.lost_at = lost_at
         self.jobs = jobs
 
     def taken_over(self, rows):
@@ -28,14 +30,14 @@ class Loss:
         taken = [row for row in rows
                  if row.id in self.jobs and row.worker not in self.worker.ids]
         if len(taken) < len(self.jobs):
-            raise Failure(f"of {len(self.jobs)} jobs that the killed worker held, "
+            raise Failure(f"of {len(self.jobs)} jobs that {self.worker.title()} held, "
                           f"{len(taken)} were taken over")
         return taken
 
     def recovery_ms(self, rows):
-        """From just before the kill until the last of its jobs was claimed again."""
+        """From just before the loss until the last of its jobs was claimed again."""
         last_claim = max(row.started_at for row in self.taken_over(rows))
-        return round((last_claim - self.killed_at).total_seconds() * 1000)
+        return round((last_claim - self.lost_at).total_seconds() * 1000)
 
 
 class Fleet:
@@ -53,7 +55,7 @@ class Fleet:
             self.workers.append(self.demo.start_worker(*self.handlers, **self.options))
 
     def live(self):
-        return [worker for worker in self.workers if not worker.killed]
+        return [worker for worker in self.workers if worker.live()]
 
     def look(self):
         """Learn the workers' uuids; a Failure if one of them ended by itself."""
@@ -78,14 +80,48 @@ class Fleet:
         while True:
             victim = wait_until(lambda: at_work() and self.busy(holds), PATIENCE_S,
                                 f"a worker to hold {holds} jobs")
-            (killed_at,) = self.database.execute("SELECT clock_timestamp()").fetchone()
+            lost_at = self.clock()
             victim.kill()
             wait_until(lambda: not self.sessions(victim), PATIENCE_S,
                        "the sessions of the killed worker to end")
             jobs = self.held(victim)
             if len(jobs) >= holds:
-                return Loss(victim, killed_at, jobs)
+                return Loss(victim, lost_at, jobs)
             self.start()
+
+    def stop_one(self, at_work, holds):
+        """Stop such a worker until others have done what it held, and let it go on.
+
+        What it holds is counted when none of its statements runs any more.
+        """
+        while True:
+            victim = wait_until(lambda: at_work() and self.busy(holds), PATIENCE_S,
+                                f"a worker to hold {holds} jobs")
+            lost_at = self.clock()
+            victim.pause()
+            wait_until(lambda: not self.sessions(victim, "active"), PATIENCE_S,
+                       "the statements of the stopped worker to end")
+            jobs = self.held(victim)
+            if len(jobs) >= holds:
+                break
+            victim.resume()
+        wait_until(lambda: at_work() and self.finished_by_others(victim) >= jobs, PATIENCE_S,
+                   "the jobs of the stopped worker to be done by others")
+        victim.resume()
+        return Loss(victim, lost_at, jobs)
+
+    def drain_one(self, at_work, holds):
+        """Let such a worker end in good order; answers it."""
+        worker = wait_until(lambda: at_work() and self.busy(holds), PATIENCE_S,
+                            f"a worker to hold {holds} jobs")
+        code = worker.drain()
+        if code != 0 or self.held(worker):
+            raise Failure(f"{worker.name} ended with {code} and {len(self.held(worker))} jobs")
+        return worker
+
+    def clock(self):
+        (now,) = self.database.execute("SELECT clock_timestamp()").fetchone()
+        return now
 
     def busy(self, holds):
         """A worker that holds so many jobs, when all have come to work; or None."""
@@ -99,10 +135,16 @@ class Fleet:
                                      " AND worker = ANY (%s)", [list(worker.ids)])
         return {id for (id,) in rows}
 
-    def sessions(self, worker):
-        names = [f"pawl % {id}" for id in worker.ids]
-        rows = self.database.execute("SELECT FROM pg_stat_activity"
-                                     " WHERE application_name LIKE ANY (%s)", [names])
+    def finished_by_others(self, worker):
+        rows = self.database.execute("SELECT id FROM pawl.jobs WHERE finished_at IS NOT NULL"
+                                     " AND NOT worker = ANY (%s)", [list(worker.ids)])
+        return {id for (id,) in rows}
+
+    def sessions(self, worker, state="%"):
+        """How many it has; their names end like the worker's."""
+        name = f"pawl % %:{worker.process.pid}"
+        rows = self.database.execute("SELECT FROM pg_stat_activity WHERE state LIKE %s"
+                                     " AND application_name LIKE %s", [state, name])
         return rows.rowcount
 
     # -- what they have done -------------------------------------------------------------
@@ -132,7 +174,7 @@ class Fleet:
             began = min(row.started_at for row in own)
             seconds = (max(row.finished_at for row in own) - began).total_seconds()
         return [
-            worker.name + (" (killed)" if worker.killed else ""),
+            worker.title(),
             len(own) + unfinished,
             len(own),
             len(taken_over),

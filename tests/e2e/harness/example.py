@@ -52,6 +52,7 @@ class Runner:
     def copy(self, place, file, old, new):
         """A copy of the example with one change in one of its files."""
         shutil.copytree(EXAMPLES, place / "examples")
+        shutil.copytree(REPO / "include", place / "include")  # handlers in C
         copied = place / "examples" / self.example.name
         text = (copied / file).read_text(encoding="utf-8")
         assert old in text
