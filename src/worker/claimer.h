@@ -42,6 +42,7 @@ typedef enum claim_step
 typedef struct scout
 {
 	cursors cursors;
+	group_key tried[GROUPS_OFFERED];
 	bool asked;            /* a look is wanted though no tick has told of groups */
 	int64_t poll_ms;       /* the next look, though nothing rings */
 	int64_t not_before_ms; /* and none before this */

@@ -13,6 +13,9 @@
  */
 #include "worker/claimer.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/random.h"
 
@@ -83,6 +86,25 @@ set_pace(claimer *self, bool fruitless, bool whole)
 		now_ms + latest((now_ms - self->now_ms) * SHARE, fruitless ? BELL_GAP_MS : 0);
 }
 
+/* The rings are gone on with behind what runners have tried. */
+static void
+move_behind_tried(claimer *self)
+{
+	scout *s = &self->scout;
+	size_t n = groups_take_tried(&self->worker->seats, s->tried);
+
+	for (size_t i = 0; i < n; i++)
+	{
+		char tenant[sizeof(group_key)];
+		size_t length = strcspn(s->tried[i], "/");
+
+		if (s->tried[i][length] == '\0')
+			length = 0; /* it has none */
+		(void) snprintf(tenant, sizeof(tenant), "%.*s", (int) length, s->tried[i]);
+		cursors_move(&s->cursors, tenant, s->tried[i]);
+	}
+}
+
 /*
  * Offer what was found, and note how far the look has come; how many groups it has found.
  * *ret_whole is false if it had to stop before it had seen everything.
@@ -100,13 +122,14 @@ offer(claimer *self, const db_result *result, size_t wanted, bool *ret_whole)
 		group_found found;
 
 		group_found_row(result, i, &found);
-		cursors_move(c, found.tenant, found.group_key);
 		if (found.ready || n == 0)
 			cursors_turn(c, found.tenant);
-		if (!found.ready)
-			*ret_whole = false;
-		else if (n < wanted)
+		if (found.ready && n < wanted)
 			keys[n++] = found.group_key;
+		if (found.ready)
+			continue; /* gone on from when it has been tried */
+		cursors_move(c, found.tenant, found.group_key);
+		*ret_whole = false;
 	}
 	if (n > 0)
 		cursors_found(c);
@@ -123,7 +146,6 @@ claimer_scout(claimer *self)
 		.worker = self->view.worker,
 		.tenants = (const char *const *) s->cursors.tenants,
 		.afters = (const char *const *) s->cursors.afters,
-		.n_cursors = s->cursors.n,
 		.last_tenant = s->cursors.last,
 		.steps = STEPS,
 		.leases = self->worker->once || clock_ms() >= s->leases_ms,
@@ -137,6 +159,8 @@ claimer_scout(claimer *self)
 	size_t n;
 
 	groups_look(&self->worker->seats, &v);
+	move_behind_tried(self);
+	search.n_cursors = s->cursors.n;
 	search.n = v.room > 0 ? (int) v.room : 1;
 	status = group_candidates(&call, &search, &result, &error);
 	if (status != PAWL_OK)

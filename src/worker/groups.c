@@ -22,6 +22,7 @@ groups_init(group_seats *g, size_t n, int claim_fd, int bell_fd, pawl_error *err
 	g->claim_fd = claim_fd;
 	g->bell_fd = bell_fd;
 	g->n = n;
+	g->reach = GROUPS_OFFERED;
 	g->watch_fd = epoll_create1(EPOLL_CLOEXEC);
 	g->seats = calloc(n + 1, sizeof(*g->seats));
 	if (g->seats == NULL || g->watch_fd < 0)
@@ -83,6 +84,12 @@ groups_pause(group_seats *g, int64_t until_ms, bool to_the_end)
 /* ------------------------------------------------------------ offers ------------- */
 
 static size_t
+most(size_t a, size_t b)
+{
+	return a > b ? a : b;
+}
+
+static size_t
 count_free(const group_seats *g)
 {
 	size_t n = 0;
@@ -110,14 +117,28 @@ groups_look(group_seats *g, groups_view *ret_view)
 {
 	auto_lock(&g->mutex);
 	bool wanted = !g->ended && (g->waiting > g->n_offered || g->asked);
+	size_t room = most(g->waiting, g->reach);
 
+	if (room > GROUPS_OFFERED)
+		room = GROUPS_OFFERED;
 	*ret_view = (groups_view){
 		.free = count_free(g),
-		.room = wanted ? GROUPS_OFFERED - g->n_offered : 0,
+		.room = wanted && room > g->n_offered ? room - g->n_offered : 0,
 		.idle = is_idle(g),
-		.more = g->more,
+		.more = g->more || g->dropped,
 		.fruitful = g->fruitful,
 	};
+}
+
+size_t
+groups_take_tried(group_seats *g, group_key *ret_keys)
+{
+	auto_lock(&g->mutex);
+	size_t n = g->n_tried;
+
+	memcpy(ret_keys, g->tried, n * sizeof(g->tried[0]));
+	g->n_tried = 0;
+	return n;
 }
 
 static bool
@@ -137,6 +158,7 @@ groups_offer(group_seats *g, const char *const *keys, size_t n, bool full)
 {
 	auto_lock(&g->mutex);
 	g->more = full;
+	g->dropped = false;
 	g->asked = false;
 	g->fruitful = 0;
 	for (size_t i = 0; i < n && !g->ended && g->n_offered < GROUPS_OFFERED; i++)
@@ -169,6 +191,8 @@ groups_next(group_seats *g, group_seat *seat, int64_t until_ms)
 	if (g->n_offered == 0)
 		return GROUPS_NOTHING;
 	memcpy(seat->key, g->offered[g->first], sizeof(seat->key));
+	if (g->n_tried < GROUPS_OFFERED)
+		memcpy(g->tried[g->n_tried++], seat->key, sizeof(seat->key));
 	g->first = (g->first + 1) % GROUPS_OFFERED;
 	g->n_offered--;
 	return GROUPS_ONE;
@@ -239,7 +263,16 @@ groups_leave(group_seats *g, group_seat *seat, bool fruitful)
 	assert(seat->key[0] != '\0' && !seat->attended);
 	*seat = (group_seat){.token = 0};
 	if (fruitful)
+	{
 		g->fruitful++;
+		g->reach += g->reach < GROUPS_OFFERED;
+	}
+	else
+	{
+		g->reach = most(g->reach / 2, 1);
+		g->dropped = g->dropped || g->n_offered > 0;
+		g->n_offered = 0;
+	}
 	wait_event_ring(g->claim_fd);
 	if (g->ended)
 		wait_event_ring(g->bell_fd);

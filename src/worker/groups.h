@@ -65,7 +65,11 @@ typedef struct group_seats
 	char offered[GROUPS_OFFERED][LIMIT_NAME + 1]; /* a ring */
 	size_t first;
 	size_t n_offered;
+	size_t reach; /* how many are offered at once: fewer, when others are quicker */
+	char tried[GROUPS_OFFERED][LIMIT_NAME + 1]; /* by runners, since the last look */
+	size_t n_tried;
 	bool more;       /* there were more than the last look could bring */
+	bool dropped;    /* or some were offered no longer, since they may be gone */
 	bool asked;      /* somebody would make room, if others waited */
 	size_t fruitful; /* groups of which a job was run, since the last look */
 	bool ended;
@@ -86,12 +90,19 @@ typedef struct groups_view
 	size_t free;     /* seats */
 	size_t room;     /* for offers, if somebody is there for them */
 	bool idle;       /* nothing is offered, nothing is had */
-	bool more;       /* see group_seats */
+	bool more;       /* than the last look could bring, or than is offered still */
 	size_t fruitful; /* see group_seats */
 } groups_view;
 
 void groups_look(group_seats *g, groups_view *ret_view);
 bool groups_is_idle(group_seats *g);
+
+/*
+ * Before a look: which groups runners have tried since the last, in the order in which they
+ * were offered; room for GROUPS_OFFERED.
+ */
+typedef char group_key[LIMIT_NAME + 1];
+size_t groups_take_tried(group_seats *g, group_key *ret_keys);
 
 /* What a look has brought; full: it was not allowed more. */
 void groups_offer(group_seats *g, const char *const *keys, size_t n, bool full);
@@ -123,7 +134,10 @@ bool groups_rest(group_seats *g, group_seat *seat, int64_t *ret_end_ms);
 /* Should others have their turn?  If it is not known, the scout is asked to look. */
 bool groups_others_wait(group_seats *g);
 
-/* The seat is free; fruitful: a job of the group was run. */
+/*
+ * The seat is free; fruitful: a job of the group was run.  If none was, somebody else has
+ * been there: what else is offered may be gone as well, and is looked for anew.
+ */
 void groups_leave(group_seats *g, group_seat *seat, bool fruitful);
 
 /* Wait until until_ms, or also to the end of the run. */

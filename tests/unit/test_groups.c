@@ -88,13 +88,13 @@ test_offers(void **state)
 	assert_int_equal(f.g.n_offered, 2);
 	assert_int_equal(groups_next(&f.g, &f.g.seats[1], 0), GROUPS_ONE);
 	assert_string_equal(f.g.seats[1].key, "a");
-	groups_leave(&f.g, &f.g.seats[1], false);
+	groups_leave(&f.g, &f.g.seats[1], true);
 	assert_int_equal(groups_next(&f.g, &f.g.seats[1], 0), GROUPS_ONE);
 	assert_string_equal(f.g.seats[1].key, "c");
 	groups_leave(&f.g, &f.g.seats[1], true);
 	assert_int_equal(groups_next(&f.g, &f.g.seats[1], 0), GROUPS_NOTHING);
 	groups_look(&f.g, &v);
-	assert_int_equal(v.fruitful, 1);
+	assert_int_equal(v.fruitful, 2);
 	assert_false(v.idle);
 	assert_int_equal(v.room, 0); /* nobody waits */
 	groups_leave(&f.g, &f.g.seats[0], true);
@@ -125,9 +125,45 @@ test_offers_are_bounded(void **state)
 		{
 			assert_int_equal(groups_next(&f.g, &f.g.seats[0], 0), GROUPS_ONE);
 			assert_string_equal(f.g.seats[0].key, keys[i]);
-			groups_leave(&f.g, &f.g.seats[0], false);
+			groups_leave(&f.g, &f.g.seats[0], true);
 		}
 	}
+	end(&f);
+}
+
+/* One that somebody else has: the others are looked for anew, and fewer at a time. */
+static void
+test_contested(void **state)
+{
+	static const char *const keys[] = {"a", "b", "c", "d"};
+	group_key tried[GROUPS_OFFERED];
+	fixture f;
+	groups_view v;
+
+	(void) state;
+	begin(&f, 1);
+	offer(&f, keys, 4);
+	assert_int_equal(groups_next(&f.g, &f.g.seats[0], 0), GROUPS_ONE);
+	groups_leave(&f.g, &f.g.seats[0], true);
+	assert_int_equal(groups_next(&f.g, &f.g.seats[0], 0), GROUPS_ONE);
+	groups_leave(&f.g, &f.g.seats[0], false);
+	assert_int_equal(groups_next(&f.g, &f.g.seats[0], 0), GROUPS_NOTHING);
+	assert_false(groups_others_wait(&f.g)); /* asks for a look */
+	groups_look(&f.g, &v);
+	assert_true(v.more && v.fruitful == 1);
+	assert_int_equal(v.room, GROUPS_OFFERED / 2);
+	assert_int_equal(groups_take_tried(&f.g, tried), 2);
+	assert_string_equal(tried[0], "a");
+	assert_string_equal(tried[1], "b");
+	assert_int_equal(groups_take_tried(&f.g, tried), 0);
+	offer(&f, keys + 2, 2);
+	groups_look(&f.g, &v);
+	assert_false(v.more);
+	assert_int_equal(groups_next(&f.g, &f.g.seats[0], 0), GROUPS_ONE);
+	assert_string_equal(f.g.seats[0].key, "c");
+	groups_leave(&f.g, &f.g.seats[0], true);
+	assert_int_equal(f.g.reach, GROUPS_OFFERED / 2 + 1);
+	groups_end(&f.g);
 	end(&f);
 }
 
@@ -324,6 +360,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_offers),
 		cmocka_unit_test(test_offers_are_bounded),
+		cmocka_unit_test(test_contested),
 		cmocka_unit_test(test_others),
 		cmocka_unit_test(test_renewals),
 		cmocka_unit_test(test_late_answer),
