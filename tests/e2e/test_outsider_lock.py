@@ -95,11 +95,12 @@ def test_the_tables_are_all_named(db):
 
 @pytest.mark.slow
 @pytest.mark.deadline(300)
-def test_a_lock_loses_no_lease(cluster, tmp_path):
-    """Five leases long, on each table in turn (all at once, in a database each): the
-    worker keeps its lease, no job crashes, each runs once."""
-    databases = [cluster.new_database() for _ in TABLES]
-    scenes = [Scene(db, tmp_path / table, table) for db, table in zip(databases, TABLES)]
+@pytest.mark.parametrize("tables", [TABLES[::2], TABLES[1::2]], ids=["a", "b"])
+def test_a_lock_loses_no_lease(cluster, tmp_path, tables):
+    """Five leases long, on each table in turn (half of them at once, in a database each: all
+    would be too many workers): the worker keeps its lease, no job crashes, each runs once."""
+    databases = [cluster.new_database() for _ in tables]
+    scenes = [Scene(db, tmp_path / table, table) for db, table in zip(databases, tables)]
     for scene in scenes:
         scene.thread.start()
     for scene in scenes:
