@@ -382,10 +382,24 @@ def complete_it(mine, api):
     return job
 
 
-@pytest.mark.parametrize("act", [push_into_it, retry_it, complete_it], ids=lambda f: f.__name__)
+def wait_behind_it(mine, api):
+    """A job that has stopped its group, in which nobody has waited until now."""
+    job = fail_head(api, "g")
+    fill(api)
+    mine.connection.execute("BEGIN")
+    mine.connection.execute("SELECT FROM pawl.outcome_p0 LIMIT 1")
+    mine.push(group_key="g")
+    return job
+
+
+ENDED = (complete_it, wait_behind_it)
+
+
+@pytest.mark.parametrize("act", [push_into_it, retry_it, *ENDED], ids=lambda f: f.__name__)
 @pytest.mark.parametrize("variant", [patient, naive], ids=lambda f: f.__name__)
 def test_lock_then_look(db, api, act, variant):
-    """The job that somebody pushes, retries or completes meanwhile is there afterwards.
+    """The job that somebody pushes, retries, completes or begins to wait for meanwhile is
+    there afterwards.
 
     Red on: taking the survivors and locking then (naive).
     """
@@ -401,12 +415,12 @@ def test_lock_then_look(db, api, act, variant):
     terminal = api.query("SELECT job_id FROM pawl.outcome WHERE job_id = %s", [job])
     places = set(api.places(job))
     if variant is naive:
-        lost = described == [] or (act is complete_it and terminal == [])
+        lost = described == [] or (act in ENDED and terminal == [])
         assert gone == 1 and lost, "the naive variant has become safe: the test shows nothing"
         return
     assert len(described) == 1 and len(places) == 1
-    assert (len(terminal) == 1) == (act is complete_it)
-    assert gone == (None if act is push_into_it else 98 if act is complete_it else 0)
+    assert (len(terminal) == 1) == (act in ENDED)
+    assert gone == (None if act is push_into_it else 98 if act in ENDED else 0)
 
 
 @pytest.mark.parametrize("waits", [False, True])
