@@ -17,6 +17,15 @@ from harness.grouped import Runner, make_due, stops, waiting
 from psycopg.types.json import Jsonb
 
 HOUR = datetime.timedelta(hours=1)
+TABLES = ("job", "ready", "scheduled", "waiting", "running", "outcome", "attempt", "unique_key",
+          "group_lease", "group_stop", "batch", "batch_delta", "worker", "queue")
+
+
+@pytest.fixture
+def db(module_db):
+    """One database for all of them; each begins with nothing in it."""
+    yield module_db
+    module_db.execute(";".join(f"DELETE FROM pawl.{table}" for table in TABLES))
 
 
 def later(hours=1):
