@@ -21,7 +21,10 @@
 
 #define STEPS 500 /* into the index, of one look */
 
-/* Looks take at most a tenth of the claimer's time, unless there is more. */
+/*
+ * Looks take at most a tenth of the claimer's time, unless there is more, or a poll is due:
+ * one that took long for once puts off the next no longer.
+ */
 #define SHARE 10
 
 /* A look that had to stop before it had seen everything is gone on with so late at most. */
@@ -74,6 +77,7 @@ set_pace(claimer *self, bool fruitless, bool whole)
 	int64_t now_ms = clock_ms();
 	int64_t poll_ms = self->worker->poll_ms;
 	bool ringing = self->bell.trusted || self->bell.off;
+	int64_t pause_ms;
 
 	if (!fruitless)
 		s->gap_ms = BELL_GAP_MS;
@@ -82,8 +86,8 @@ set_pace(claimer *self, bool fruitless, bool whole)
 	s->poll_ms = now_ms + random_jitter(ringing ? poll_ms : s->gap_ms, 10);
 	if (!whole)
 		s->poll_ms = now_ms + earliest(s->gap_ms, GO_ON_MS);
-	s->not_before_ms =
-		now_ms + latest((now_ms - self->now_ms) * SHARE, fruitless ? BELL_GAP_MS : 0);
+	pause_ms = earliest((now_ms - self->now_ms) * SHARE, poll_ms);
+	s->not_before_ms = now_ms + latest(pause_ms, fruitless ? BELL_GAP_MS : 0);
 }
 
 /* The rings are gone on with behind what runners have tried. */

@@ -295,6 +295,35 @@ def test_more_groups_than_runners_take_turns(db, api, ledger):
     check_order(db)
 
 
+SLOW = """
+    CREATE TABLE public.slow (s float8);
+    INSERT INTO public.slow VALUES (0);
+    ALTER FUNCTION pawl.group_candidates RENAME TO quick_candidates;
+    CREATE FUNCTION pawl.group_candidates(uuid, text[], text[], text, int, int, boolean)
+    RETURNS TABLE (tenant text, group_key text, ready boolean)
+    LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
+        PERFORM pg_sleep(s) FROM public.slow;
+        RETURN QUERY SELECT * FROM pawl.quick_candidates($1, $2, $3, $4, $5, $6, $7);
+    END $$"""
+ASLEEP = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
+
+
+def test_a_look_that_took_long_puts_off_no_other(db, api, ledger):
+    """The bug: looks may take a tenth of the time, so one that the server was slow with for
+    once is paid for with ten times as much, and nothing of any group is begun meanwhile."""
+    api.push("work", group_key="later", run_at="2099-01-01")
+    with Worker(db, *FAST, handlers={"work": ledger.handler()}) as worker:
+        wait_until(lambda: api.one("SELECT count(*) FROM pawl.workers") == 1, 10, worker.log)
+        api.connection.execute(SLOW)
+        db.execute("UPDATE public.slow SET s = 1")
+        wait_until(lambda: api.one(ASLEEP) == 1, 10, worker.log)
+        db.execute("UPDATE public.slow SET s = 0")
+        wait_until(lambda: api.one(ASLEEP) == 0, 10, worker.log)
+        job = api.push("work", group_key="g")
+        wait_until(lambda: api.state(job) == "succeeded", 5, worker.log)
+        assert worker.drain() == 0, worker.log()
+
+
 # -- one transaction a job -----------------------------------------------------------------------
 
 
