@@ -2,10 +2,12 @@
 --
 -- The head is the job of the group with the smallest id that waits.  Before it is chosen,
 -- what a newer run supersedes and what is left of a failed run is ended, in chunks.
--- From one dispatch to the next it is looked for from the last one on, for while a snapshot
--- is held all that was before stays in the index; once a second from the beginning, and
--- when nothing is found: so long a job may wait that comes back from behind (retried, or
--- pushed by a transaction that was open for long).
+-- It is looked for from the lease's floor on, for while a snapshot is held all that the
+-- group has done stays in the index.  Behind a head, a job can only come from a transaction
+-- that had its xid when the head was pushed (push draws the xid first): so a head of some
+-- dispatch becomes the floor when all transactions before the xid of the next one have
+-- ended, and nothing has turned up before it.  What was dispatched last may come back, and
+-- is behind no floor; what an operator retries has an index of its own.
 -- Parameters: worker, group_key and token: the owner; kinds: those that it has a handler
 -- for (NULL: the worker's); sizes: for each of them, how many consecutive due jobs its
 -- handler takes at once, at most 1,000 (NULL: one).  A job that has crashed a worker, or
@@ -20,7 +22,7 @@
 -- outside READ COMMITTED.
 -- Locks: the lease's row FOR UPDATE; the worker's row FOR KEY SHARE; then as end_runs and
 -- as run_waiting; of jobs of batches then as end_cancelled.  Renews the lease.
--- Index: group_lease_pkey, worker_pkey, waiting_walk; job by primary key.
+-- Index: group_lease_pkey, worker_pkey, waiting_walk, waiting_retried; job by primary key.
 CREATE OR REPLACE FUNCTION pawl.group_dispatch(
 	worker uuid,
 	INOUT group_key text,
@@ -42,11 +44,11 @@ AS $$
 #variable_conflict use_variable
 DECLARE
 	default_timeout constant interval := '15 min';
-	forward_for constant interval := '1 s';
 	held record;
 	lease pawl.group_lease;
 	owner record;
 	head pawl.waiting;
+	look record;
 	taken record;
 	patience interval;
 BEGIN
@@ -74,19 +76,24 @@ BEGIN
 		answer := pawl.end_runs(lease);
 	END IF;
 	IF answer IS NULL THEN
-		IF lease.looked_at > clock_timestamp() - forward_for THEN
-			SELECT w.* INTO head FROM pawl.waiting w
-			WHERE w.shard = 0 AND w.tenant = lease.tenant AND w.group_key = group_key
-				AND w.job_id >= coalesce((SELECT min(b.job_id) FROM pawl.waiting b
-					WHERE b.shard = 0 AND b.job_id = ANY (lease.jobs)),
-					lease.jobs[cardinality(lease.jobs)])
-			ORDER BY w.job_id LIMIT 1;
-		END IF;
-		IF head.job_id IS NULL THEN
-			lease.looked_at := clock_timestamp();
-			SELECT w.* INTO head FROM pawl.waiting w
-			WHERE w.shard = 0 AND w.tenant = lease.tenant AND w.group_key = group_key
-			ORDER BY w.job_id LIMIT 1;
+		SELECT f.head, pg_snapshot_xmin(pg_current_snapshot()) AS ended INTO look
+		FROM ((SELECT w AS head, w.job_id FROM pawl.waiting w
+				WHERE w.shard = 0 AND w.tenant = lease.tenant AND w.group_key = group_key
+					AND w.job_id >= least(coalesce(lease.floor, 0), lease.jobs[1])
+				ORDER BY w.job_id LIMIT 1)
+			UNION ALL
+			(SELECT w, w.job_id FROM pawl.waiting w
+				WHERE w.shard = 0 AND w.tenant = lease.tenant AND w.group_key = group_key
+					AND w.retried
+				ORDER BY w.job_id LIMIT 1)) f
+		ORDER BY f.job_id LIMIT 1;
+		head := look.head;
+		IF lease.mark_xid <= look.ended THEN
+			lease.floor := least(lease.mark, head.job_id);
+			lease.mark := NULL;
+			lease.mark_xid := NULL;
+		ELSIF lease.mark IS NOT NULL AND lease.mark_xid IS NULL THEN
+			lease.mark_xid := pg_current_xact_id();
 		END IF;
 		answer := CASE
 			WHEN head.job_id IS NULL THEN 'none'
@@ -113,11 +120,14 @@ BEGIN
 		END IF;
 		lease.jobs := coalesce(taken.jobs, lease.jobs);
 		lease.fences := coalesce(taken.fences, lease.fences);
+		IF lease.mark IS NULL AND head.job_id >= coalesce(lease.floor, 0) THEN
+			lease.mark := head.job_id;
+		END IF;
 	END IF;
 	-- one row, which is held; not by its key, which has all of its versions
 	UPDATE pawl.group_lease l
-	SET jobs = lease.jobs, fences = lease.fences, looked_at = lease.looked_at,
-		expires_at = clock_timestamp() + owner.lease
+	SET jobs = lease.jobs, fences = lease.fences, floor = lease.floor, mark = lease.mark,
+		mark_xid = lease.mark_xid, expires_at = clock_timestamp() + owner.lease
 	WHERE l.ctid = held.place;
 	IF answer <> 'job' THEN
 		RETURN NEXT;

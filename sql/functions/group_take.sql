@@ -66,7 +66,8 @@ BEGIN
 	END IF;
 	UPDATE pawl.group_lease l
 	SET worker = group_take.worker, token = nextval('pawl.fence'), jobs = NULL,
-		fences = NULL, looked_at = NULL, taken_at = stamp, expires_at = clock_timestamp() + patience
+		fences = NULL, floor = NULL, mark = NULL, mark_xid = NULL, taken_at = stamp,
+		expires_at = clock_timestamp() + patience
 	WHERE l.group_key = group_take.group_key AND l.shard = 0
 	RETURNING l.token INTO token;
 	RETURN token;

@@ -63,7 +63,8 @@ BEGIN
 		priority := coalesce(priority, 5);
 		PERFORM pawl.check_job(kind, args, queue, priority, max_attempts, timeout, meta);
 		IF num_nonnulls(group_key, run_key) > 0 THEN
-			PERFORM pawl.check_group(group_key, run_key);
+			-- the id is drawn after the transaction has its xid: see group_dispatch
+			PERFORM pawl.check_group(group_key, run_key), pg_current_xact_id();
 		END IF;
 		IF num_nonnulls(batch, stage, parent_fence, parent) > 0 THEN
 			SELECT e.epoch, e.into_stage INTO epoch, stage

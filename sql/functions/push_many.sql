@@ -57,7 +57,9 @@ BEGIN
 			HINT = 'Store the data elsewhere and push a reference to it.';
 	END IF;
 	IF num_nonnulls(group_keys, run_keys) > 0 THEN
-		PERFORM pawl.check_groups(group_keys, run_keys, cardinality(args));
+		-- ids are drawn after the transaction has its xid: see group_dispatch
+		PERFORM pawl.check_groups(group_keys, run_keys, cardinality(args)),
+			pg_current_xact_id();
 	END IF;
 	IF num_nonnulls(batch, stage, parent_fence, parent) > 0 THEN
 		SELECT e.epoch, e.into_stage INTO epoch, stage
@@ -161,6 +163,9 @@ BEGIN
 		OR cardinality(array_remove(stages, NULL)) > 0 THEN
 		SELECT e.epochs, e.into_stages INTO epochs, stages
 		FROM pawl.enter_batches(batches, stages, parents, fences) e;
+	END IF;
+	IF group_names IS NOT NULL THEN
+		PERFORM pg_current_xact_id();	-- before ids are drawn: see group_dispatch
 	END IF;
 	IF cardinality(array_remove(keys, NULL)) > 0 THEN
 		SELECT k.jobs, k.made INTO ids, made

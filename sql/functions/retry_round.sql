@@ -79,10 +79,10 @@ BEGIN
 			FROM back b
 			WHERE $4 > $5 AND b.group_key IS NULL
 		), in_group AS (
-			INSERT INTO pawl.waiting (job_id, due, run_key, attempt, keyed, batched, tenant,
-				group_key, queue, kind)
+			INSERT INTO pawl.waiting (job_id, due, run_key, attempt, keyed, batched, retried,
+				tenant, group_key, queue, kind)
 			SELECT b.job_id, greatest($4, $5), b.run_key, b.attempt, b.keyed,
-				b.stage IS NOT NULL, pawl.tenant_of(b.group_key), b.group_key, b.queue, b.kind
+				b.stage IS NOT NULL, true, pawl.tenant_of(b.group_key), b.group_key, b.queue, b.kind
 			FROM back b
 			WHERE b.group_key IS NOT NULL
 		), lifted AS (

@@ -90,7 +90,8 @@ CREATE INDEX scheduled_due ON pawl.scheduled (shard, due);
 
 -- Grouped and not running, from the push until the job is terminal; due: not before.  The
 -- row of a group with the smallest id is its head, which holds the group until it is due.
--- tenant: the part of the group key before its first slash, '' without one.
+-- tenant: the part of the group key before its first slash, '' without one.  retried: it
+-- has come back from its end, perhaps behind what the group has done since.
 CREATE TABLE pawl.waiting (
 	job_id bigint NOT NULL,
 	due timestamptz NOT NULL,
@@ -101,6 +102,7 @@ CREATE TABLE pawl.waiting (
 	shard smallint NOT NULL DEFAULT 0,
 	keyed boolean NOT NULL DEFAULT false,
 	batched boolean NOT NULL DEFAULT false,
+	retried boolean NOT NULL DEFAULT false,
 	tenant text COLLATE "C" NOT NULL,
 	group_key text COLLATE "C" NOT NULL,
 	queue text COLLATE "C" NOT NULL,
@@ -110,6 +112,8 @@ CREATE TABLE pawl.waiting (
 CREATE UNIQUE INDEX waiting_walk ON pawl.waiting (shard, tenant, group_key, job_id);
 CREATE INDEX waiting_run ON pawl.waiting (shard, tenant, group_key, run_key)
 	WHERE run_key IS NOT NULL;
+CREATE INDEX waiting_retried ON pawl.waiting (shard, tenant, group_key, job_id)
+	WHERE retried;
 CREATE INDEX waiting_queue ON pawl.waiting (shard, queue, job_id);
 
 -- Claimed.  A row whose worker has no row in pawl.worker is an orphan.  grouped: the job
@@ -131,15 +135,18 @@ CREATE TABLE pawl.running (
 
 -- Who works on a group.  It is held while its row is not over and its worker has a row in
 -- pawl.worker; token: the fence of this taking.  jobs and fences: what was dispatched last,
--- in pairs (NULL: nothing yet); they may have ended since.  looked_at: when the head was
--- last looked for from the beginning of the group.
+-- in pairs (NULL: nothing yet); they may have ended since.  floor: no job of the group with
+-- a smaller id waits or will, but one that was dispatched last or is retried (NULL: not
+-- known); it becomes mark, a head of then, when all transactions before mark_xid have ended.
 CREATE TABLE pawl.group_lease (
 	worker uuid NOT NULL,
 	token bigint NOT NULL,
 	jobs bigint[],
 	fences bigint[],
+	floor bigint,
+	mark bigint,
+	mark_xid xid8,
 	taken_at timestamptz NOT NULL,
-	looked_at timestamptz,
 	expires_at timestamptz NOT NULL,
 	shard smallint NOT NULL DEFAULT 0,
 	tenant text COLLATE "C" NOT NULL,

@@ -252,23 +252,61 @@ def test_a_head_that_waits_holds_its_group(api, how):
     assert runner.dispatch().job == jobs[0]
 
 
-def test_what_comes_back_from_behind_is_the_head_within_a_second(api):
-    """The owner looks forward from one dispatch to the next; once a second, and at each
-    taking, from the beginning.  Jobs of its own that come back it sees at once."""
-    api.value("queue_set", queue="default", settings='{"on_group_failure": "skip"}')
-    jobs = push_groups(api, ["g"] * 4)
-    runner = Runner(api)
-    for job in jobs[:2]:
+def drive(api, runner, n):
+    """The next n jobs of a group, each to its end."""
+    done = []
+    for _ in range(n):
         claim = runner.dispatch()
-        assert claim.job == job
-        api.fail(job, claim.fence, retry=False)
-    api.retry(jobs[0])
+        api.complete(claim.job, claim.fence)
+        done.append(claim.job)
+    return done
+
+
+def floor(api):
+    return api.one("SELECT floor FROM pawl.group_lease WHERE group_key = 'g'")
+
+
+FORWARD = """SELECT min(w.job_id) FROM pawl.waiting w JOIN pawl.group_lease l USING (group_key)
+    WHERE w.group_key = 'g' AND w.job_id >= l.jobs[1]"""
+
+
+def test_a_job_that_was_pushed_before_others_and_shows_after_them_is_the_head(db, api):
+    """The bug: the owner looks for the head behind what it has dispatched last, and runs a job
+    before one that was pushed, and committed, first.  Red on: that look."""
+    push_groups(api, ["g"] * 8)
+    runner = Runner(api)
+    drive(api, runner, 4)
+    with db.connect(autocommit=False) as late:
+        (early,) = push_groups(Api(late), ["g"])
+        rest = push_groups(api, ["g"] * 8)
+        drive(api, runner, 8)
+        assert floor(api) < early, "the floor has passed a transaction in progress"
+        late.commit()
+    push_groups(api, ["g"])
+    assert api.one(FORWARD) > early, "the naive look has seen it"
+    assert drive(api, runner, 5) == [early, *rest[4:]]
+    assert floor(api) > early, "the floor does not rise"
+
+
+def test_a_job_that_is_retried_behind_others_is_the_head(api):
+    """The bug: as before; an operator's retry brings back a job that the group has left
+    behind.  It holds the group again, also when it fails again."""
+    api.value("queue_set", queue="default", settings='{"on_group_failure": "skip"}')
+    jobs = push_groups(api, ["g"] * 9)
+    runner = Runner(api)
     claim = runner.dispatch()
-    assert claim.job in (jobs[0], jobs[2])
-    api.release(claim.job, claim.fence)
-    api.query("UPDATE pawl.group_lease SET looked_at = clock_timestamp() - interval '1 s'"
-              " RETURNING 1")
-    assert runner.dispatch().job == jobs[0]
+    api.fail(claim.job, claim.fence, retry=False)
+    drive(api, runner, 6)
+    assert floor(api) > jobs[0]
+    api.retry(jobs[0])
+    assert api.one(FORWARD) == jobs[7], "the naive look has seen it"
+    claim = runner.dispatch()
+    assert claim.job == jobs[0]
+    api.fail(claim.job, claim.fence, retry_in="1 hour")
+    assert runner.answer() == "later"
+    api.query("UPDATE pawl.waiting SET due = clock_timestamp() RETURNING 1")
+    assert drive(api, runner, 3) == [jobs[0], *jobs[7:]]
+    assert runner.answer() == "none"
 
 
 def test_a_head_that_moves_to_scheduled_is_red(api):
