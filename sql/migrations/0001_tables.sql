@@ -51,9 +51,12 @@ CREATE TABLE pawl.job (
 ) PARTITION BY RANGE (id);
 CREATE INDEX job_batch ON pawl.job (batch, epoch, id) WHERE batch IS NOT NULL;
 
--- Due and unclaimed.  pos is drawn when the row is inserted, after its transaction has
--- an xid.  keyed, here and below: the job has or had a unique key; what has none costs
--- no look at unique_key.  batched, likewise: the job counts in a batch.
+-- Due and unclaimed.  shard comes first in the key, here and in running: with one value in
+-- front PostgreSQL sees that each session inserts ascending ids, and splits a leaf that two
+-- of them fill behind the newest entry instead of in the middle.  pos is drawn when the row
+-- is inserted, after its transaction has an xid.  keyed, here and below: the job has or had a
+-- unique key; what has none costs no look at unique_key.  batched, likewise: the job counts
+-- in a batch.
 CREATE TABLE pawl.ready (
 	job_id bigint NOT NULL,
 	pos bigint NOT NULL DEFAULT nextval('pawl.pos'),
@@ -66,7 +69,7 @@ CREATE TABLE pawl.ready (
 	batched boolean NOT NULL DEFAULT false,
 	queue text COLLATE "C" NOT NULL,
 	kind text COLLATE "C" NOT NULL,
-	PRIMARY KEY (job_id, shard)
+	PRIMARY KEY (shard, job_id)
 );
 CREATE INDEX ready_walk ON pawl.ready (shard, queue, priority, pos);
 CREATE INDEX ready_suspect ON pawl.ready (shard, queue, priority, pos) WHERE crashes > 0;
@@ -130,7 +133,7 @@ CREATE TABLE pawl.running (
 	keyed boolean NOT NULL DEFAULT false,
 	batched boolean NOT NULL DEFAULT false,
 	grouped boolean NOT NULL DEFAULT false,
-	PRIMARY KEY (job_id, shard)
+	PRIMARY KEY (shard, job_id)
 );
 
 -- Who works on a group.  It is held while its row is not over and its worker has a row in

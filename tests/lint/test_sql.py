@@ -166,7 +166,7 @@ def test_every_rule_has_a_naive_snippet():
 
 
 def test_the_keys_are_read_from_the_migrations():
-    assert rules_sql.primary_keys()["ready"] == ["job_id", "shard"]
+    assert rules_sql.primary_keys()["ready"] == ["shard", "job_id"]
 
 
 def test_the_tree_has_writes_to_judge():
