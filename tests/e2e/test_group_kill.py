@@ -6,6 +6,7 @@ what was written by a killed attempt is there twice; a job that is pushed while 
 one ends, or stands behind one that backs off, is stranded or overtakes.
 """
 
+import os
 import signal
 import subprocess
 import time
@@ -21,18 +22,12 @@ from harness.wait import wait_until
 from psycopg.types.json import Jsonb
 
 LEASE_S, POLL_S = 0.5, 0.1
-BOUND_S = LEASE_S + POLL_S + 1
+BOUND_S = LEASE_S + POLL_S + (5 if os.environ.get("PAWL_SANITIZER") else 1)
 FAST = ("-j", "1", "--lease", "500ms", "--poll", "100ms")
+CALM = ("-j", "1", "--lease", "10s", "--poll", "100ms")  # no lease is lost here
 KILLS = 20
 RUNNERS = 6
 OWN = 5  # claim, settle, keep, upkeep, log
-
-
-def busy(db, fleet):
-    """The processes that have a job of a group running."""
-    rows = db.execute("SELECT DISTINCT worker::text FROM pawl.running WHERE grouped")
-    found = [group_load.process_of(db, fleet, worker) for (worker,) in rows]
-    return [process for process in found if process is not None]
 
 
 @pytest.mark.kill
@@ -47,16 +42,16 @@ def test_twenty_kills(db, api, tmp_path):
     with Fleet(db, 3, *FAST, "-g", RUNNERS, *work.handlers()) as fleet:
         for _ in range(KILLS):
             work.wait_more(rng.randrange(1, 16), fleet.logs)
-            victim = rng.choice(wait_until(lambda: busy(db, fleet), 30, fleet.logs))
             most = max(most, group_load.most_sessions(db))
-            fleet.kill(victim)
+            fleet.kill(rng.choice(list(wait_until(
+                lambda: group_load.at_work(db, fleet), 30, fleet.logs))))
             fleet.add()
         work.finish(fleet.logs)
         twice = work.check()
         crashed = invariants.crashed(db)
         print(f"{len(crashed)} jobs were interrupted, {len(twice)} handlers ran again;"
               f" at most {most} connections of a worker")
-        assert len(crashed) >= KILLS / 2, "the kills have met little"
+        assert len(crashed) >= KILLS / 4, "the kills have met little"
         assert 0 < most <= RUNNERS + OWN
         assert fleet.running(), fleet.logs()
         assert fleet.drain() == [0, 0, 0], fleet.logs()
@@ -75,7 +70,8 @@ class Killed:
     def __init__(self, db, fleet, job, group):
         self.db, self.job, self.group = db, job, group
         worker = wait_until(self.holder, 20, lambda: f"{group} to run\n{fleet.logs()}")
-        victim = wait_until(lambda: group_load.process_of(db, fleet, worker), 5, "its process")
+        victims = group_load.at_work(db, fleet).items()
+        (victim,) = [process for process, id in victims if str(id) == worker]
         self.sessions = db.execute(
             "SELECT pid FROM pg_stat_activity WHERE application_name LIKE %s"
             " AND wait_event = 'PgSleep'", [f"pawl group %:{victim.pid}"])
@@ -111,6 +107,7 @@ def test_taken_over_while_the_session_lingers(db, api):
     """Twenty times: the worker is dead, the server still runs its statement and has its
     transaction open; the group goes on elsewhere within the lease, a poll and a second."""
     db.execute(group_load.TABLE)
+    group_load.skip_failed(api)
     killed, jobs = [], []
     with Fleet(db, 3, *FAST, "-L", f"sql={group_load.OBJECT}") as fleet:
         for n in range(KILLS):
@@ -128,9 +125,9 @@ def test_taken_over_while_the_session_lingers(db, api):
         invariants.wait_finished(db, len(jobs), 20)
         assert fleet.drain() == [0, 0, 0], fleet.logs()
     group_load.check_order(db)
+    group_load.check_failures(db)
     assert db.execute("SELECT job, fence FROM public.written ORDER BY 1") == db.execute(
-        "SELECT job_id, fence FROM pawl.outcome ORDER BY 1")
-    assert db.execute("SELECT job FROM public.written ORDER BY 1") == [(job,) for job in jobs]
+        "SELECT job_id, fence FROM pawl.outcome WHERE state = 'succeeded' ORDER BY 1")
     for one in killed:
         for (pid,) in one.sessions:
             db.execute("SELECT pg_terminate_backend(%s)", [pid])
@@ -165,11 +162,11 @@ def test_rolling_restart(db, api, tmp_path):
     """Twenty workers one after another, each drained at work: it ends its jobs, gives its
     groups back at once, and every job runs once."""
     work = Groups(db, api, GroupLedger(tmp_path), n=8)
-    workers = [Worker(db, *FAST, "-g", "8", *work.handlers())]
+    workers = [Worker(db, *CALM, "-g", "8", *work.handlers())]
     try:
         for _ in range(20):
             work.wait_more(4, workers[-1].log)
-            workers.append(Worker(db, *FAST, "-g", "8", *work.handlers()))
+            workers.append(Worker(db, *CALM, "-g", "8", *work.handlers()))
             assert workers[-2].drain() == 0, workers[-2].log()
             gone = "SELECT count(*) FROM pawl.group_lease l WHERE NOT EXISTS (SELECT FROM" \
                 " pawl.worker w WHERE w.id = l.worker)"
@@ -192,14 +189,14 @@ def test_straggler_of_a_group_is_given_back(db, api, tmp_path):
     go = tmp_path / "go"
     jobs = [api.push("work", group_key="g") for _ in range(3)]
     handlers = {"work": ledger.handler(f"until [ -e {go} ]; do sleep 0.02; done")}
-    with Worker(db, *FAST, "--drain", "300ms", handlers=handlers) as worker:
+    with Worker(db, *CALM, "--drain", "300ms", handlers=handlers) as worker:
         ledger.wait_for(1)
         assert worker.drain() == 0, worker.log()
         assert not processes.of_database(db)
     assert api.state(jobs[0]) == "waiting" and api.attempts(jobs[0]) == []
     assert db.value("SELECT count(*) FROM pawl.group_lease") == 0
     go.touch()
-    with Worker(db, *FAST, handlers=handlers) as worker:
+    with Worker(db, *CALM, handlers=handlers) as worker:
         invariants.wait_finished(db, 3)
         assert worker.drain() == 0
     assert ledger.jobs() == [jobs[0], *jobs]
@@ -211,7 +208,7 @@ def test_second_signal_gives_groups_back_at_once(db, api, tmp_path):
     ledger = GroupLedger(tmp_path)
     job = api.push("work", group_key="g")
     handlers = {"work": ledger.handler("while :; do sleep 0.02; done")}
-    with Worker(db, *FAST, "--drain", "10min", handlers=handlers) as worker:
+    with Worker(db, *CALM, "--drain", "10min", handlers=handlers) as worker:
         ledger.wait_for(1)
         worker.signal(signal.SIGTERM)
         wait_until(lambda: "drain" in worker.log().lower(), 10, "the first to be noticed")
@@ -228,7 +225,7 @@ def test_a_push_that_races_with_the_end(db, api, tmp_path):
     """Thirty groups that run empty all the time: each push meets its group before, at or
     after its end, and each job runs, in order."""
     ledger = GroupLedger(tmp_path)
-    with Fleet(db, 2, *FAST, handlers={"work": ledger.handler()}) as fleet:
+    with Fleet(db, 2, *CALM, handlers={"work": ledger.handler()}) as fleet:
         wait_until(lambda: invariants.leases(db) == 2, 10, fleet.logs)
 
         def push(connection, part):
@@ -253,7 +250,7 @@ case "$PAWL_JOB-$PAWL_ATTEMPT" in
 *[02468]-1) echo '{"retry_after_s": 0.3}' >&3; exit 75 ;;
 esac""")
     jobs = [api.push("work", group_key=f"g{n % 10}") for n in range(30)]
-    with Fleet(db, 2, *FAST, handlers={"work": handler}) as fleet:
+    with Fleet(db, 2, *CALM, handlers={"work": handler}) as fleet:
         invariants.wait_finished(db, len(jobs), 30)
         assert fleet.drain() == [0, 0], fleet.logs()
     group_load.check_alone(ledger)

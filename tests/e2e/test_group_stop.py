@@ -23,7 +23,6 @@ from psycopg.types.json import Jsonb
 
 OFFSET = BUILD / "tests/e2e/clock_offset.so"
 LEASE_S, POLL_S = 0.5, 0.1
-BOUND_S = LEASE_S + POLL_S + 1
 FAST = ("-j", "1", "--lease", "500ms", "--poll", "100ms")
 TIMES = 20
 ALIVE = "SELECT count(*) FROM pawl.workers WHERE alive"
@@ -37,17 +36,9 @@ def ids(db, processes):
     return [worker for worker, name in rows if int(name.rpartition(":")[2]) in pids]
 
 
-def at_work(db, fleet):
-    """{process: its uuid} of those that have a job of a group running."""
-    found = dict(db.execute("SELECT DISTINCT w.name, w.id FROM pawl.worker w"
-                            " JOIN pawl.running r ON r.worker = w.id WHERE r.grouped"))
-    pids = {int(name.rpartition(":")[2]): worker for name, worker in found.items()}
-    return {process: pids[process.pid] for process in fleet.workers if process.pid in pids}
-
-
 def two_at_work(db, fleet, work):
     work.feed()
-    found = at_work(db, fleet)
+    found = group_load.at_work(db, fleet)
     return list(found.items()) if len(found) > 1 else None
 
 
@@ -235,12 +226,12 @@ def test_ten_minutes_ahead_and_behind(db, api, tmp_path):
     work = Groups(db, api, GroupLedger(tmp_path), n=8)
     left = "SELECT coalesce(max(extract(epoch FROM expires_at - clock_timestamp())), 0)::float8" \
         " FROM pawl.group_lease"
-    options = ("-j", "1", "--lease", "1s", "--poll", "100ms", "-g", "4", *work.handlers())
+    options = ("-j", "1", "--lease", "2s", "--poll", "100ms", "-g", "4", *work.handlers())
     with Worker(db, *options, env=clocks[0].env) as a, \
             Worker(db, *options, env=clocks[1].env) as b:
         for n in range(20):
             work.wait_more(5, a.log)
-            assert db.value(left) <= 1
+            assert db.value(left) <= 2
             if n == 10:
                 clocks[0].set(-600)
                 clocks[1].set(600)
@@ -270,7 +261,7 @@ def kill_and_take_over(db, api, victim):
     wait_until(lambda: {api.state(job) for job in jobs} == {"succeeded"}, 20, victim.log)
     waits = [(api.job(job).started_at - at).total_seconds() for job in lost]
     print("taken over after", " ".join(f"{wait:.2f}" for wait in sorted(waits)), "s")
-    assert waits and max(waits) <= 1 + POLL_S + 1
+    assert waits and max(waits) <= 2 + POLL_S + 1
 
 
 def test_naive_clock_of_the_worker_takes_a_lease_in_force(db, tmp_path):

@@ -43,6 +43,11 @@ class GroupLedger(Ledger):
         return [(job, fence) for job, fence, _, word in self.lines() if word == "start"]
 
 
+def skip_failed(api):
+    """A job that was hit by three kills does not hold its group."""
+    api.value("queue_set", queue="default", settings=Jsonb({"on_group_failure": "skip"}))
+
+
 class Groups:
     """Jobs in groups, half of the groups run by a program that appends to the ledger
     ("work"), half by a function that writes to a table on the group's connection ("sql")."""
@@ -54,7 +59,7 @@ class Groups:
         self.ledger = ledger
         self.write = WRITE.format(nap)
         db.execute(TABLE)
-        api.value("queue_set", queue="default", settings=Jsonb({"on_group_failure": "skip"}))
+        skip_failed(api)
         self.work, self.sql = [], []  # ids
 
     def handlers(self, then="sleep 0.0$((3 + PAWL_JOB % 7))"):
@@ -111,11 +116,7 @@ class Groups:
 
     def check_work(self):
         twice = self.ledger.twice()
-        wrong = self.db.execute(
-            "SELECT job_id FROM pawl.outcome WHERE job_id = ANY (%s) AND state <> 'succeeded'"
-            " AND (SELECT count(*) FROM pawl.attempt a WHERE a.job_id = outcome.job_id AND"
-            " category = 'crash') < %s", [self.work + self.sql, invariants.MAX_CRASHES])
-        assert wrong == [], f"failed without cause: {wrong}"
+        check_failures(self.db)
         outcomes = dict(self.db.execute("SELECT job_id, fence FROM pawl.outcome"
                                         " WHERE state = 'succeeded'"))
         attempts = invariants.read_attempts(self.db)
@@ -139,6 +140,15 @@ class Groups:
             "SELECT job_id, fence FROM pawl.outcome WHERE state = 'succeeded'"
             " AND job_id = ANY (%s) ORDER BY 1", [self.sql])
         assert written == wanted
+
+
+def check_failures(db):
+    """None has failed but by as many crashes as it may have."""
+    wrong = db.execute(
+        "SELECT job_id FROM pawl.outcome o WHERE state <> 'succeeded' AND (SELECT count(*)"
+        " FROM pawl.attempt a WHERE a.job_id = o.job_id AND category = 'crash') < %s",
+        [invariants.MAX_CRASHES])
+    assert wrong == [], f"failed without cause: {wrong}"
 
 
 def check_order(db):
@@ -184,11 +194,12 @@ def leases(db):
     return {group: (worker, token) for group, worker, token in rows}
 
 
-def process_of(db, fleet, worker):
-    """The process behind a worker's uuid; None when it is gone."""
-    names = db.execute("SELECT name FROM pawl.worker WHERE id = %s", [worker])
-    pids = [int(name.rpartition(":")[2]) for (name,) in names]
-    return next((process for process in fleet.workers if process.pid in pids), None)
+def at_work(db, fleet):
+    """{process: its uuid} of those that have a job of a group running."""
+    found = db.execute("SELECT DISTINCT w.name, w.id FROM pawl.worker w"
+                       " JOIN pawl.running r ON r.worker = w.id WHERE r.grouped")
+    pids = {int(name.rpartition(":")[2]): worker for name, worker in found}
+    return {process: pids[process.pid] for process in fleet.workers if process.pid in pids}
 
 
 def most_sessions(db):
