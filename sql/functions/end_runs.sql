@@ -4,7 +4,8 @@
 -- A job with a greater run_key ends those with a smaller one that wait, as cancelled,
 -- whether they are due or not, and lifts the stop of an older run.  A stop by the policy
 -- fail ends what waits of its run (the jobs without a run are one), as failed, and goes.
--- So does one that is void: of an older run, or its job waits again.
+-- So does one that is void: of an older run, or its job waits again; before it has gone its
+-- job does not run, for it could not stop the group again.
 -- Parameters: lease: that of the group, which the caller holds.
 -- Returns: NULL: go on; again: a chunk of 1,000 was ended, and there may be more; busy:
 -- something that is to end is locked; blocked: by a job that failed for good.  Internal.
@@ -61,6 +62,9 @@ BEGIN
 			SELECT c.ctid FROM pawl.group_stop c
 			WHERE c.shard = 0 AND c.group_key = lease.group_key AND c.job_id = stop.job_id
 			ORDER BY c.job_id FOR UPDATE SKIP LOCKED));
+		IF NOT FOUND THEN
+			RETURN 'busy';
+		END IF;
 	END LOOP;
 	RETURN NULL;
 END

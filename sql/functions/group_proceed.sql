@@ -4,7 +4,8 @@
 -- group_dispatch; and group_give_back when nothing more can be done.
 -- Parameters: worker, group_key and token: the owner; jobs and fences, results and counts
 -- as complete_many's; kinds and sizes as group_dispatch's; more: whether to go on at all
--- (false: nothing is dispatched, and the group is given back).
+-- (false: nothing is dispatched, and the group is given back).  Nothing is, either, when
+-- one of them is busy: it is to be settled first.
 -- Returns: as group_dispatch, with the answer left when more is false; settled: the
 -- answers of complete_many, in the order of the input; given: whether the group was given
 -- back.  With busy it is not, nor while something of it runs.
@@ -43,7 +44,9 @@ BEGIN
 		FROM pawl.complete_many(jobs, fences, results, counts) c);
 	given := false;
 	answer := 'left';
-	IF more THEN
+	IF 'busy' = ANY (settled) THEN
+		answer := 'busy';
+	ELSIF more THEN
 		FOR next IN
 			SELECT d.* FROM pawl.group_dispatch(worker, group_key, token, kinds, sizes) d
 		LOOP

@@ -8,6 +8,7 @@ import datetime
 
 import pytest
 from harness.api import json_array, sqlstate
+from harness.contention import Holder
 from harness.grouped import Runner, stops, waiting
 
 
@@ -140,6 +141,23 @@ def test_release_lifts_what_stops_the_group(api):
     assert api.value("group_release", group_key="g") == "unblocked"
     assert stops(api) == {} and api.state(jobs[0]) == "failed"
     assert Runner(api).dispatch().job == jobs[1]
+
+
+def test_a_stop_that_is_just_being_lifted(db, api):
+    """The bug: the job is retried and runs while its old stop still stands, for somebody holds
+    it; then it fails for good once more, and cannot be settled: the stop is there already."""
+    jobs = push_groups(api, ["g", "g"])
+    runner = Runner(api)
+    assert fail_head(api, runner) == jobs[0]
+    runner.token = None
+    with Holder(db, "SELECT pawl.group_release('g')") as holder:
+        api.retry(jobs[0])
+        assert runner.answer() == "busy"
+        holder.rollback()
+    claim = runner.dispatch()
+    assert claim.job == jobs[0] and stops(api) == {}
+    assert api.fail(claim.job, claim.fence, retry=False) == "failed"
+    assert stops(api) == {jobs[0]: "block"} and runner.answer() == "blocked"
 
 
 def test_nothing_to_release(api):

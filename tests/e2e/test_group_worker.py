@@ -8,12 +8,14 @@ connection more for each group that ever was.
 
 import re
 import signal
+import threading
 from collections import defaultdict
 from contextlib import contextmanager
 
 import psycopg
 import pytest
 from harness import invariants, processes
+from harness.api import Api
 from harness.fleet import Fleet
 from harness.grouped import Runner
 from harness.ledger import Ledger
@@ -368,6 +370,33 @@ def test_proceed_with_what_cannot_be_completed(db, api):
         proceed(runner, second)
     assert refused.value.sqlstate == "PW002"
     assert (api.state(jobs[1]), api.state(jobs[2])) == ("running", "waiting")
+
+
+LATE = """CREATE OR REPLACE FUNCTION pawl.check_isolation(caller text) RETURNS void
+    LANGUAGE plpgsql AS $$ BEGIN
+        IF caller = 'group_dispatch' THEN
+            PERFORM pg_sleep(0.5);
+        END IF;
+    END $$"""
+
+
+def test_proceed_while_another_completes_the_job(db, api):
+    """The bug: the job is busy when it is to be completed, and gone when the next is looked
+    for: the runner has a job that is not settled, and a new one.  An assertion ended it."""
+    jobs = [api.push(group_key="g") for _ in range(2)]
+    runner = Runner(api)
+    claim = runner.dispatch()
+    api.connection.execute(LATE)
+    with db.connect(autocommit=False) as fenced:
+        Api(fenced).fence(claim.job, claim.fence)
+        Api(fenced).complete(claim.job, claim.fence)
+        ending = threading.Timer(0.2, fenced.commit)
+        ending.start()
+        (row,) = proceed(runner, claim)
+        ending.join()
+    assert (row.answer, row.settled, row.given) == ("busy", ["busy"], False)
+    (row,) = proceed(runner, claim)
+    assert (row.answer, row.job, row.settled) == ("job", jobs[1], ["stale"])
 
 
 def test_a_job_costs_one_transaction(db, api, ledger):
