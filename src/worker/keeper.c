@@ -41,14 +41,17 @@ typedef struct keeper
 	int64_t beaten_ms;       /* when it was tried last */
 } keeper;
 
-/* No wait of a renewal goes on beyond a third of the lease. */
+/*
+ * No wait of a renewal goes on beyond a third of the lease; stopped within its
+ * transaction it keeps what it has locked from recovery no longer than that, either.
+ */
 static db_limits
 keeper_limits(const keeper *self)
 {
 	int third_ms = (int) (self->worker->lease_ms / 3);
 	db_limits limits = {.lock_timeout_ms = third_ms < 10000 ? third_ms / 2 : 5000,
 	                    .statement_timeout_ms = third_ms < 10000 ? third_ms : 10000,
-	                    .idle_timeout_ms = 10000};
+	                    .idle_timeout_ms = third_ms < 10000 ? third_ms : 10000};
 
 	return limits;
 }
