@@ -84,7 +84,8 @@ void blocker_explain(const db *conn, const PGresult *result, int64_t elapsed_ms,
 
 /*
  * Of several tries of one statement: *best is the last error that knew the holder, which
- * a later one that does not know it is replaced by: the last try is often too short.
+ * a later one that does not know it, or took too long, is replaced by: the last try is
+ * often too short.
  */
 void blocker_prefer_seen(const db *conn, pawl_error *best, pawl_error *error);
 

@@ -231,11 +231,13 @@ blocker_explain(const db *conn, const PGresult *result, int64_t elapsed_ms,
 void
 blocker_prefer_seen(const db *conn, pawl_error *best, pawl_error *error)
 {
-	if (error == NULL || strcmp(error->sqlstate, "55P03") != 0)
-		return;
-	if (conn->blocker.seen)
+	bool waited = error != NULL && strcmp(error->sqlstate, "55P03") == 0;
+	bool cut_short = error != NULL && error->status == PAWL_ERR_TRANSIENT &&
+	                 strcmp(error->sqlstate, "57014") == 0;
+
+	if (waited && conn->blocker.seen)
 		*best = *error;
-	else if (best->status != PAWL_OK)
+	else if ((waited || cut_short) && best->status != PAWL_OK)
 		*error = *best;
 }
 

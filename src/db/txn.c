@@ -179,7 +179,10 @@ compose(exchange *e, const db *conn, const char *sql, const db_params *params,
 		add_step(e, DOUBT_MARK_SQL, NULL);
 	e->own = e->count;
 	if (last)
+	{
 		add_step(e, "COMMIT", NULL);
+		e->steps[e->own].syncs = true;
+	}
 }
 
 /*
@@ -263,7 +266,7 @@ round_trip(db *conn, const char *sql, const db_params *params, bool last,
 	blocker_end(conn);
 	if (status == PAWL_OK)
 	{
-		conn->state = DB_OPEN;
+		conn->state = last ? DB_IDLE : DB_OPEN; /* COMMIT ends one that failed, too */
 		status = judge(conn, &e, clock_ms() - started, error);
 	}
 	if (status == PAWL_OK && e.mark < e.own)

@@ -187,6 +187,8 @@ send_step(db *conn, wire_step *step, pawl_error *error)
 		db_close(conn);
 		return error_memory(error);
 	}
+	if (step->syncs && PQpipelineSync(conn->pg) != 1)
+		return give_up(conn, WIRE_LOST, NULL, 0, error);
 	if (!send_query(conn, step, count, values))
 		return give_up(conn, WIRE_LOST, NULL, 0, error);
 	if (step->tells_pid && blocker_wants_pid(conn) && PQsendFlushRequest(conn->pg) != 1)
@@ -198,9 +200,9 @@ send_step(db *conn, wire_step *step, pawl_error *error)
 static wire_state
 read_step(db *conn, wire_step *step, int64_t deadline_ms)
 {
-	wire_state state = WIRE_OK;
+	wire_state state = step->syncs ? read_sync(conn, deadline_ms) : WIRE_OK;
 
-	if (step->prepares)
+	if (state == WIRE_OK && step->prepares)
 		state = read_statement(conn, deadline_ms, &step->result);
 	if (state == WIRE_OK && wire_succeeded(step->result))
 	{

@@ -19,6 +19,7 @@ typedef struct wire_step
 	const db_params *params;
 	bool tells_pid; /* its last column is the backend's pid; see db/blocker.h */
 	bool named;     /* it may be prepared; see db/named.h */
+	bool syncs;     /* a Sync comes before it, which nobody waits for */
 	PGresult *result;
 
 	/* of the exchange */
@@ -30,6 +31,10 @@ typedef struct wire_step
  * Send n statements and a Sync in one round trip.  OK when the Sync came back: each
  * step then has its result, which may be an error or PGRES_PIPELINE_ABORTED.  Otherwise
  * the connection is closed: ERR_CONNECTION; ERR_MEMORY.
+ *
+ * In the middle of what a Sync ends, a server waits for the rest without a limit, with all
+ * that it has locked.  So a Sync comes before what may be lost on its way: from then on
+ * the transaction is idle, and idle_in_transaction_session_timeout ends it.
  */
 PAWL_CHECK pawl_status wire_exchange(db *conn, wire_step *steps, size_t n,
                                      int64_t deadline_ms, pawl_error *error);
