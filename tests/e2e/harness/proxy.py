@@ -189,7 +189,9 @@ class Link:
         self.prepared, self.just_prepared = {}, b""  # name -> text
         self.silent = threading.Event()
         self.swallow = threading.Event()  # the server's answer is read, not passed on
-        self.answered = threading.Event()  # … and has come to its end
+        # round trips that the client has ended (startup, Sync, Query), and ReadyForQuery
+        self.asked, self.answered = 1, 0
+        self.turn = threading.Condition()
 
     def close(self):
         for sock in (self.client, self.server):
@@ -253,7 +255,7 @@ class Link:
             if self.silent.is_set():
                 continue  # read and forgotten: the client must not notice
             if fault is None:
-                self.server.sendall(data)
+                self._pass_on(kind, data)
             elif fault.action == SILENCE:
                 self.silent.set()
                 fault.struck.set()
@@ -261,21 +263,32 @@ class Link:
                 self._cut(fault, data)
                 return
 
+    def _pass_on(self, kind, data):
+        with self.turn:
+            self.asked += kind in (b"S", b"Q")
+        self.server.sendall(data)
+
     def _cut(self, fault, data):
         if fault.action == CUT_ANSWER:
             self.swallow.set()
-            self.server.sendall(data)
-            # the rest of the client's round trip, to its end: Sync or a simple Query
             kind = data[:1]
+            self._pass_on(kind, data)
+            # the rest of the client's round trip, to its end
             while kind not in (b"S", b"Q"):
                 got = read_message(self.client)
                 if got is None:
                     break
                 kind = got[0]
-                self.server.sendall(got[1])
-            self.answered.wait(20)
+                self._pass_on(kind, got[1])
+            with self.turn:
+                self.turn.wait_for(lambda: self.answered >= self.asked, 20)
         self.close()
         fault.struck.set()
+
+    def _note_ready(self, n):
+        with self.turn:
+            self.answered += n
+            self.turn.notify_all()
 
     def _downstream(self):
         while True:
@@ -283,13 +296,12 @@ class Link:
                 got = read_message(self.server)
                 if got is None:
                     break
-                if self.swallow.is_set():
-                    if got[0] == b"Z":
-                        self.answered.set()
-                elif not self.silent.is_set():
+                if got[0] == b"Z":
+                    self._note_ready(1)
+                if not self.swallow.is_set() and not self.silent.is_set():
                     self.client.sendall(got[1])
             except OSError:
                 break
-        self.answered.set()
+        self._note_ready(1 << 30)  # nothing more will come
         if not self.silent.is_set() and not self.swallow.is_set():
             self.close()
