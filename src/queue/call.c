@@ -77,3 +77,15 @@ call_param_ints(db_params *params, const int64_t *values, size_t n)
 		db_param_array_int(params, values[i]);
 	db_param_array_end(params);
 }
+
+const char *
+call_text(const db_result *result, int row, int column)
+{
+	return db_is_null(result, row, column) ? NULL : db_text(result, row, column);
+}
+
+int64_t
+call_int(const db_result *result, int row, int column)
+{
+	return db_is_null(result, row, column) ? 0 : db_int(result, row, column);
+}

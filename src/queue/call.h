@@ -41,6 +41,10 @@ PAWL_CHECK pawl_status call_run_bool(const queue_call *call, const char *sql,
                                      const db_params *params, bool *ret_value,
                                      pawl_error *error);
 
+/* A value of a result where NULL means none: NULL, or 0. */
+const char *call_text(const db_result *result, int row, int column);
+int64_t call_int(const db_result *result, int row, int column);
+
 /* Append n texts, or n integers, as one array. */
 void call_param_texts(db_params *params, const char *const *texts, size_t n);
 void call_param_ints(db_params *params, const int64_t *values, size_t n);

@@ -63,35 +63,23 @@ claim_jobs(const queue_call *call, const claim_args *args, db_result **ret_resul
 	                ret_result, error);
 }
 
-static const char *
-text_or_null(const db_result *result, int row, int column)
-{
-	return db_is_null(result, row, column) ? NULL : db_text(result, row, column);
-}
-
-static int64_t
-int_or_zero(const db_result *result, int row, int column)
-{
-	return db_is_null(result, row, column) ? 0 : db_int(result, row, column);
-}
-
 void
 claim_row(const db_result *result, int row, claim_job *ret_job)
 {
 	*ret_job = (claim_job){
-		.job = int_or_zero(result, row, COL_JOB),
-		.fence = int_or_zero(result, row, COL_FENCE),
-		.kind = text_or_null(result, row, COL_KIND),
-		.args = text_or_null(result, row, COL_ARGS),
-		.queue = text_or_null(result, row, COL_QUEUE),
-		.meta = text_or_null(result, row, COL_META),
-		.attempt = (int) int_or_zero(result, row, COL_ATTEMPT),
-		.timeout_ms = int_or_zero(result, row, COL_TIMEOUT),
-		.priority = (int) int_or_zero(result, row, COL_PRIORITY),
-		.pos = int_or_zero(result, row, COL_POS),
-		.crashes = (int) int_or_zero(result, row, COL_CRASHES),
-		.snapshot = text_or_null(result, row, COL_SNAPSHOT),
-		.batch = int_or_zero(result, row, COL_BATCH),
-		.stage = text_or_null(result, row, COL_STAGE),
+		.job = call_int(result, row, COL_JOB),
+		.fence = call_int(result, row, COL_FENCE),
+		.kind = call_text(result, row, COL_KIND),
+		.args = call_text(result, row, COL_ARGS),
+		.queue = call_text(result, row, COL_QUEUE),
+		.meta = call_text(result, row, COL_META),
+		.attempt = (int) call_int(result, row, COL_ATTEMPT),
+		.timeout_ms = call_int(result, row, COL_TIMEOUT),
+		.priority = (int) call_int(result, row, COL_PRIORITY),
+		.pos = call_int(result, row, COL_POS),
+		.crashes = (int) call_int(result, row, COL_CRASHES),
+		.snapshot = call_text(result, row, COL_SNAPSHOT),
+		.batch = call_int(result, row, COL_BATCH),
+		.stage = call_text(result, row, COL_STAGE),
 	};
 }

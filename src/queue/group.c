@@ -183,28 +183,22 @@ group_dispatch(const queue_call *call, const group_owner *owner,
 	return status;
 }
 
-static const char *
-text_or_null(const db_result *result, int row, int column)
-{
-	return db_is_null(result, row, column) ? NULL : db_text(result, row, column);
-}
-
 void
 group_job_row(const db_result *result, int row, claim_job *ret_job)
 {
 	*ret_job = (claim_job){
 		.job = db_int(result, row, COL_JOB),
 		.fence = db_int(result, row, COL_FENCE),
-		.kind = text_or_null(result, row, COL_KIND),
-		.args = text_or_null(result, row, COL_ARGS),
-		.queue = text_or_null(result, row, COL_QUEUE),
-		.meta = text_or_null(result, row, COL_META),
+		.kind = call_text(result, row, COL_KIND),
+		.args = call_text(result, row, COL_ARGS),
+		.queue = call_text(result, row, COL_QUEUE),
+		.meta = call_text(result, row, COL_META),
 		.attempt = (int) db_int(result, row, COL_ATTEMPT),
 		.timeout_ms = db_int(result, row, COL_TIMEOUT),
 		.crashes = (int) db_int(result, row, COL_CRASHES),
 		.batch = db_int(result, row, COL_BATCH),
-		.stage = text_or_null(result, row, COL_STAGE),
-		.group_key = text_or_null(result, row, COL_GROUP),
+		.stage = call_text(result, row, COL_STAGE),
+		.group_key = call_text(result, row, COL_GROUP),
 		.run_key = db_int(result, row, COL_RUN),
 	};
 }

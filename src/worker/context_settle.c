@@ -30,14 +30,6 @@ typedef struct settling
 	bool alone;       /* one in each transaction: one of them is refused */
 } settling;
 
-static const settle_verb verbs[] = {
-	[WORK_COMPLETE] = settle_complete_many,
-	[WORK_FAIL] = settle_fail_many,
-	[WORK_SNOOZE] = settle_snooze_many,
-	[WORK_RELEASE] = settle_release_many,
-};
-static_assert(sizeof(verbs) / sizeof(verbs[0]) == WORK_VERBS, "a verb is missing");
-
 /* ------------------------------------------------------------ own transaction ---- */
 
 static bool
@@ -170,7 +162,8 @@ divide(const settling *s, size_t at, size_t n, group_part *parts)
 
 	for (int verb = 0; verb < WORK_VERBS; verb++)
 	{
-		parts[verb] = (group_part){.verb = verbs[verb], .rows = s->rows + filled};
+		parts[verb] =
+			(group_part){.verb = work_settles[verb], .rows = s->rows + filled};
 		for (size_t i = at; i < at + n; i++)
 		{
 			if (s->left[i]->verb == (work_verb) verb)

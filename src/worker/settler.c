@@ -72,14 +72,6 @@ typedef struct settler
 	int64_t stale_told_ms;
 } settler;
 
-static const settle_verb verbs[] = {
-	[WORK_COMPLETE] = settle_complete_many,
-	[WORK_FAIL] = settle_fail_many,
-	[WORK_SNOOZE] = settle_snooze_many,
-	[WORK_RELEASE] = settle_release_many,
-};
-static_assert(sizeof(verbs) / sizeof(verbs[0]) == WORK_VERBS, "a verb is missing");
-
 /* ------------------------------------------------------------ later -------------- */
 
 static void
@@ -310,7 +302,7 @@ settle_batch(settler *self, work_verb verb, work_list *batch)
 	}
 	for (const work *w = batch->first; w != NULL; w = w->next)
 		self->rows[n++] = work_row(w);
-	status = verbs[verb](&call, self->rows, n, &error);
+	status = work_settles[verb](&call, self->rows, n, &error);
 	if (status == PAWL_OK)
 	{
 		outage_over(&self->outage);

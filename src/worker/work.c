@@ -11,6 +11,15 @@
 
 #include "base/clock.h"
 
+const settle_verb work_settles[] = {
+	[WORK_COMPLETE] = settle_complete_many,
+	[WORK_FAIL] = settle_fail_many,
+	[WORK_SNOOZE] = settle_snooze_many,
+	[WORK_RELEASE] = settle_release_many,
+};
+static_assert(sizeof(work_settles) / sizeof(work_settles[0]) == WORK_VERBS,
+              "a verb is missing");
+
 /* Copy a text to *end and step over it. */
 static const char *
 put_text(char **end, const char *text)

@@ -40,6 +40,9 @@ typedef enum work_verb
 } work_verb;
 #define WORK_VERBS 4
 
+/* The call that settles so. */
+extern const settle_verb work_settles[WORK_VERBS];
+
 typedef struct work
 {
 	struct work *next; /* in the list that it is on */
