@@ -364,11 +364,11 @@ const cli_command COMMAND_JOB_SHOW = {
 	.synopsis = "ID [-o FORMAT]",
 	.summary = "show a job, its life and the end of its log",
 	.description =
-		"Show a job: what it is, each state that it was in, since when, by which "
-		"worker\n"
-		"and with which error, and the last lines of its log.  For a ready job a note\n"
-		"says why it does not run, if no worker handles its kind or its queue is "
-		"paused.\n"
+		"Show a job: what it is, each state that it was in, since when, by which\n"
+		"worker and with which error, and the last lines of its log.  Attempts that\n"
+		"were snoozed or released leave no record: their numbers are told, without\n"
+		"a time.  For a ready job a note says why it does not run, if no worker\n"
+		"handles its kind or its queue is paused.\n"
 		"JSON has its unsuccessful attempts besides, CSV the job alone.",
 	.options = SHOW_OPTIONS,
 	.accepts = ACCEPTS_DATABASE | ACCEPTS_OUTPUT,

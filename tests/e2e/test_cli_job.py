@@ -166,6 +166,68 @@ def test_show_tells_the_whole_life(db, api):
     assert shown(db, completion)["stage"] is None
 
 
+def steps(db, job):
+    return [(step["at"] is not None, step["state"], step["attempt"], step["error"])
+            for step in shown(db, job)["life"]]
+
+
+def test_show_tells_of_attempts_without_a_row(db, api):
+    """The bug: a job that was snoozed, released by its handler, given back with its worker
+    or promoted looks as if it had never been tried, and never left the state before."""
+    lost = "snoozed or released, which is not recorded"
+    wid = api.worker_start(name="w")
+    job = api.push("k")
+    assert steps(db, job) == [(True, "ready", None, None)]
+    api.value("snooze", job=job, fence=api.claim_one(wid).fence, delay="1 h")
+    told = [(True, "ready", None, None), (False, "running", 1, lost)]
+    assert steps(db, job) == [*told, (False, "scheduled", None, None)]
+    db.execute("UPDATE pawl.scheduled SET due = now()")
+    api.value("promote")
+    assert steps(db, job) == [*told, (False, "ready", None, None)]
+    api.fail(job, api.claim_one(wid).fence, error="second", retry_in="0 s")
+    told += [(True, "running", 2, None), (True, "scheduled", 2, "second")]
+    api.value("promote")
+    for _ in range(2):
+        api.value("release", job=job, fence=api.claim_one(wid).fence)
+    api.claim_one(wid)
+    assert api.value("worker_stop", worker=wid) == 1
+    told.append((False, "running", 5, f"attempts 3 to 5 were {lost}"))
+    assert steps(db, job) == [*told, (False, "ready", None, None)]
+    wid = api.worker_start(name="w")
+    api.cancel(job, reason="no more")
+    told.append((True, "cancelled", 5, "no more"))
+    assert steps(db, job) == told
+    api.retry(job)
+    told.append((True, "ready", None, "retried by an operator"))
+    assert steps(db, job) == told
+    api.value("release", job=job, fence=api.claim_one(wid).fence)
+    api.complete(job, api.claim_one(wid).fence)
+    told += [(False, "running", 6, lost), (True, "running", 7, None),
+             (True, "succeeded", 7, None)]
+    assert steps(db, job) == told
+    text = run_pawl(db, "job", "show", job).stdout
+    assert f"attempts 3 to 5 were {lost}" in text
+    grouped = api.push(group_key="g")
+    runner = Runner(api)
+    api.value("release", job=grouped, fence=runner.dispatch().fence)
+    assert steps(db, grouped) == [
+        (True, "waiting", None, None), (False, "running", 1, lost),
+        (False, "waiting", None, None)]
+
+
+def test_show_does_not_guess_where_the_list_ends(db, api):
+    """The bug: the attempts before the newest fifty are told as snoozed."""
+    job = api.push("k", max_attempts=99)
+    wid = api.worker_start()
+    for _ in range(52):
+        api.fail(job, api.claim_one(wid).fence, error="again", retry_in="0 s")
+        api.value("promote")
+    told = steps(db, job)
+    assert told[1] == (False, "running", 2, "attempts 1 to 2 are older than what is shown")
+    assert len(told) == 2 + 2 * 50 + 1
+    assert [row for row in told if not row[0]] == [told[1], (False, "ready", None, None)]
+
+
 def test_show_has_the_key(db, api):
     """The bug: a push says that some job has the key, and nobody can see which key it is;
     or every job without one shows an empty line."""
