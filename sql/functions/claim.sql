@@ -6,7 +6,7 @@
 -- up to its stop (NULL: from the lane's floor, without an end); suspects: whether to hand
 -- out a job that has crashed a worker, which is handed out alone so that no other is
 -- charged with its next crash: false: none; true: one such job and nothing else; NULL:
--- only to a claim with n = 1.
+-- only to a claim with n = 1 and without starts.
 -- Returns: a row for each job, in the order of claiming: queue, priority, position.
 -- fence is the token that every later write presents; attempt counts from 1; deadline_at
 -- is NULL and timeout_ms 0 for a job without a timeout; args is NULL when the job's
@@ -19,7 +19,7 @@
 -- Locks: the worker's row FOR KEY SHARE with its lease checked; then up to n rows of
 -- ready, SKIP LOCKED; deletes the unique keys of those that are free from the start on;
 -- with jobs of batches then as end_cancelled.
--- Index: ready_walk, ready_suspect; unique_key by job; job by primary key in the partitions
+-- Index: ready_walk; unique_key by job; job by primary key in the partitions
 -- between the smallest and the largest id: all that lies between them, when that is not
 -- much more than what was claimed (a fifth of the cost of a claim is saved), else a lookup
 -- for each job.  OFFSET 0 and the settings pin these plans, whatever the statistics say,
@@ -67,7 +67,7 @@ DECLARE
 	attempts int[];
 	kinds_taken text[];
 	queues_taken text[];
-	priorities smallint[];
+	priorities int[];
 	positions bigint[];
 	crash_counts smallint[];
 	seen text;
@@ -85,7 +85,8 @@ BEGIN
 	END IF;
 	IF n <= few AND suspects IS NOT TRUE THEN
 		RETURN QUERY SELECT f.*
-		FROM pawl.claim_few(worker, n, queues, kinds, starts, stops, n = 1 AND suspects IS NULL) f
+		FROM pawl.claim_few(worker, n, queues, kinds, starts, stops,
+			n = 1 AND suspects IS NULL AND from_floors) f
 		WHERE f.fence IS NOT NULL OR NOT from_floors;
 		RETURN;
 	END IF;
@@ -108,7 +109,6 @@ BEGIN
 			WHERE r.shard = 0 AND r.queue = l.queue AND r.priority = l.priority
 				AND r.pos > l.start AND r.pos <= l.stop
 				AND (kinds IS NULL OR r.kind = ANY (kinds))
-				AND r.crashes = 0
 			ORDER BY r.pos LIMIT n
 			FOR UPDATE SKIP LOCKED) r
 		WHERE suspects IS NOT TRUE
@@ -116,8 +116,7 @@ BEGIN
 	), suspect AS MATERIALIZED (
 		SELECT r.ctid FROM leased, lane l, LATERAL (
 			SELECT r.ctid FROM pawl.ready r
-			WHERE r.shard = 0 AND r.queue = l.queue AND r.priority = l.priority
-				AND r.crashes > 0
+			WHERE r.shard = 0 AND r.queue = l.queue AND r.priority = l.priority + 10
 				AND (kinds IS NULL OR r.kind = ANY (kinds))
 			ORDER BY r.pos LIMIT 1
 			FOR UPDATE SKIP LOCKED) r
@@ -149,7 +148,7 @@ BEGIN
 	)
 	SELECT EXISTS (SELECT FROM leased), array_agg(c.job_id), min(c.job_id), max(c.job_id),
 		array_agg(c.fence), array_agg(c.attempt + 1), array_agg(c.kind), array_agg(c.queue),
-		array_agg(c.priority), array_agg(c.pos), array_agg(c.crashes),
+		array_agg(c.priority % 10), array_agg(c.pos), array_agg(c.crashes),
 		pg_current_snapshot(),
 		ARRAY(SELECT s.name FROM pawl.queue s
 			WHERE s.shard = 0 AND s.name = ANY (queues) AND s.paused),
@@ -172,7 +171,7 @@ BEGIN
 				j.batch, j.stage, j.meta,
 				CASE WHEN j.timeout IS NULL THEN $13
 					ELSE (extract(epoch FROM j.timeout) * 1000)::bigint END,
-				c.priority::int, c.pos, c.crashes::int, NULL::text
+				c.priority, c.pos, c.crashes::int, NULL::text
 			FROM (SELECT unnest($1) AS job, unnest($2) AS fence, unnest($3) AS attempt,
 				unnest($4) AS kind, unnest($5) AS queue, unnest($6) AS priority,
 				unnest($7) AS pos, unnest($8) AS crashes,

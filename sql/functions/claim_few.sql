@@ -53,17 +53,18 @@ BEGIN
 				WHERE s.shard = 0 AND s.name = ANY (queues) AND s.paused) AS names
 		), taken AS MATERIALIZED (
 			SELECT r.ctid
-			FROM leased, paused p, generate_series(0, 10 * cardinality(queues) - 1) l (o),
+			FROM leased, paused p, generate_series((NOT alone)::int,
+					20 * cardinality(queues) - 1, 2 - alone::int) l (o),
 				LATERAL (
 				SELECT r.ctid FROM pawl.ready r
-				WHERE r.shard = 0 AND r.queue = queues[l.o / 10 + 1]
-					AND r.priority = l.o % 10 AND r.pos > coalesce(starts[l.o + 1], 0)
-					AND r.pos <= coalesce(stops[l.o + 1], 9223372036854775807)
+				WHERE r.shard = 0 AND r.queue = queues[l.o / 20 + 1]
+					AND r.priority = l.o % 20 / 2 + CASE l.o % 2 WHEN 0 THEN 10 ELSE 0 END
+					AND r.pos > CASE l.o % 2 WHEN 0 THEN 0 ELSE coalesce(starts[l.o / 2 + 1], 0) END
+					AND r.pos <= coalesce(stops[l.o / 2 + 1], 9223372036854775807)
 					AND (kinds IS NULL OR r.kind = ANY (kinds))
-					AND (r.crashes = 0 OR alone)
 				ORDER BY r.pos LIMIT n
 				FOR UPDATE SKIP LOCKED) r
-			WHERE queues[l.o / 10 + 1] <> ALL (p.names)
+			WHERE queues[l.o / 20 + 1] <> ALL (p.names)
 			LIMIT n
 		), gone AS (
 			DELETE FROM pawl.ready r
@@ -89,7 +90,7 @@ BEGIN
 			FROM numbered c
 		)
 		SELECT EXISTS (SELECT FROM leased), p.names, pg_current_snapshot(), c.batched, c.job_id,
-			c.fence, c.kind, c.queue, c.attempt + 1, c.priority, c.pos, c.crashes
+			c.fence, c.kind, c.queue, c.attempt + 1, c.priority % 10, c.pos, c.crashes
 		FROM paused p LEFT JOIN numbered c ON true
 	LOOP
 		IF job IS NOT NULL THEN

@@ -4,7 +4,8 @@
 -- ready since it was pushed or was due; one that has failed, since that attempt ended (its
 -- backoff counts, an hour at most).  Of one that was snoozed, given back or retried by an
 -- operator nothing is written: what stands behind it in the lane became ready later, so the
--- first that was never claimed, of the next fifty, tells a time that is no earlier.
+-- first that was never claimed, of the next fifty, tells a time that is no earlier; for
+-- one that has crashed a worker those of its priority that have not.
 -- Parameters: lane: the row of ready.
 -- Returns: never a time that is still to come.  Internal.
 -- Locks: none.
@@ -34,7 +35,7 @@ BEGIN
 	IF lane.attempt > 0 AND (last.category IS NULL OR last.attempt < lane.attempt
 			OR last.category NOT IN ('error', 'timeout', 'crash')) THEN
 		SELECT n.* INTO behind FROM (SELECT r.* FROM pawl.ready r
-			WHERE r.shard = 0 AND r.queue = lane.queue AND r.priority = lane.priority
+			WHERE r.shard = 0 AND r.queue = lane.queue AND r.priority = lane.priority % 10
 				AND r.pos > lane.pos
 			ORDER BY r.pos LIMIT 50) n
 		WHERE n.attempt = 0 ORDER BY n.pos LIMIT 1;

@@ -152,13 +152,13 @@ BEGIN
 		INSERT INTO pawl.ready
 			(job_id, attempt, failures, crashes, priority, keyed, batched, queue, kind)
 		SELECT w.job_id, w.attempt, w.failures, w.crashes + (verb = 'crash')::int,
-			w.priority, w.keyed, w.batched, w.queue, w.kind
+			w.priority + CASE WHEN w.crashes > 0 OR verb = 'crash' THEN 10 ELSE 0 END, w.keyed, w.batched, w.queue, w.kind
 		FROM won w WHERE w.state = 'ready'
 	), later AS (
 		INSERT INTO pawl.scheduled
 			(job_id, due, attempt, failures, crashes, priority, keyed, batched, queue, kind)
 		SELECT w.job_id, w.due, w.attempt, w.failures + (verb = 'fail')::int, w.crashes,
-			w.priority, w.keyed, w.batched, w.queue, w.kind
+			w.priority + CASE WHEN w.crashes > 0 THEN 10 ELSE 0 END, w.keyed, w.batched, w.queue, w.kind
 		FROM won w WHERE w.state = 'scheduled'
 	), held_back AS (
 		INSERT INTO pawl.waiting (job_id, due, run_key, attempt, failures, crashes, keyed,

@@ -56,7 +56,8 @@ CREATE INDEX job_batch ON pawl.job (batch, epoch, id) WHERE batch IS NOT NULL;
 -- of them fill behind the newest entry instead of in the middle.  pos is drawn when the row
 -- is inserted, after its transaction has an xid.  keyed, here and below: the job has or had a
 -- unique key; what has none costs no look at unique_key.  batched, likewise: the job counts
--- in a batch.
+-- in a batch.  priority, here and in scheduled: ten more than the job's when it has crashed
+-- a worker; these suspects have lanes of their own, and a walk for others does not meet them.
 CREATE TABLE pawl.ready (
 	job_id bigint NOT NULL,
 	pos bigint NOT NULL DEFAULT nextval('pawl.pos'),
@@ -72,7 +73,6 @@ CREATE TABLE pawl.ready (
 	PRIMARY KEY (shard, job_id)
 );
 CREATE INDEX ready_walk ON pawl.ready (shard, queue, priority, pos);
-CREATE INDEX ready_suspect ON pawl.ready (shard, queue, priority, pos) WHERE crashes > 0;
 
 -- Due later: delayed, backing off, snoozed.
 CREATE TABLE pawl.scheduled (

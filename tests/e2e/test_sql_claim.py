@@ -178,7 +178,8 @@ def test_claim_of_a_senseless_number(api, wid, n):
 def suspect(db, api, wid, **push):
     """A job that has crashed a worker once."""
     job = api.push(**push)
-    db.execute("UPDATE pawl.ready SET crashes = 1 WHERE job_id = %s", [job])
+    db.execute("UPDATE pawl.ready SET crashes = 1, priority = priority + 10"
+               " WHERE job_id = %s", [job])
     return job
 
 
@@ -205,6 +206,43 @@ def test_suspects_by_the_workers_wish(db, api, wid):
     assert api.claim(wid, 10, suspects=True) == []
     assert api.value("suspects_waiting", queues=["default"]) is False
     assert claimed(api.claim(wid, 10)) == good[1:]
+
+
+@pytest.mark.parametrize("way", ["crash", "release", "snooze", "fail"])
+def test_a_suspect_stays_one(db, api, wid, way):
+    """Whichever way it comes back to ready, a job that has crashed a worker is not mixed
+    with others, and shows the priority that it was pushed with.
+
+    Red on: promote, which moves it to the lane of the others.
+    """
+    bad = suspect(db, api, wid, priority=3)
+    row = api.claim_one(wid)
+    assert (row.job, row.priority, row.crashes) == (bad, 3, 1)
+    if way == "crash":
+        db.execute("UPDATE pawl.worker SET expires_at = clock_timestamp()")
+        api.value("recover")
+        wid = api.worker_start()
+    elif way == "release":
+        api.release(bad, row.fence)
+    elif way == "snooze":
+        api.snooze(bad, row.fence, "0 s")
+    else:
+        api.fail(bad, row.fence, retry_in="0 s")
+    api.value("promote")
+    others = api.push_some(2, priority=3)
+    assert api.job(bad).priority == 3
+    assert claimed(api.claim(wid, 10)) == others
+    assert api.value("suspects_waiting", queues=["default"]) is True
+    row = api.claim_one(wid)
+    assert (row.job, row.priority, row.crashes) == (bad, 3, 1 + (way == "crash"))
+
+
+def test_a_suspect_keeps_its_turn(db, api, wid):
+    """To who claims one by one it comes before the others of its priority, and after those
+    before: neither a backlog nor a crash moves it."""
+    first, *last = [api.push(priority=p) for p in (2, 3, 4)]
+    bad = suspect(db, api, wid, priority=3)
+    assert [api.claim_one(wid).job for _ in range(4)] == [first, bad, *last]
 
 
 def test_claim_from_positions(api, wid):
