@@ -25,6 +25,7 @@ pawl_status
 board_init(board *b, pawl_error *error)
 {
 	memset(b, 0, sizeof(*b));
+	b->v.ticks_asked = 1;
 	b->claim_fd = wait_event_new();
 	b->keep_fd = wait_event_new();
 	b->bell_fd = wait_event_new();
@@ -78,7 +79,8 @@ claimer_may_go(const board *b)
 {
 	return b->v.phase != BOARD_RUNNING || (!b->v.leased && !b->wake.unleased) ||
 	       (b->wake.on_empty && board_ungrouped(&b->v) == 0) ||
-	       (b->wake.on_suspect && b->v.suspect_waits) || has_room(b);
+	       (b->wake.on_suspect && b->v.suspect_waits) ||
+	       (b->wake.tick > 0 && b->v.ticks >= b->wake.tick) || has_room(b);
 }
 
 void
@@ -192,20 +194,31 @@ board_is_quiet(board *b)
 	return b->v.running + b->v.attended == 0;
 }
 
-bool
-board_steward_wait(board *b, int64_t deadline_ms)
+uint64_t
+board_ask_tick(board *b)
 {
 	auto_lock(&b->mutex);
-	if (b->v.phase < BOARD_ENDED)
+	b->v.ticks_asked++;
+	pthread_cond_signal(&b->steward_cond);
+	return b->v.ticks_asked;
+}
+
+bool
+board_steward_wait(board *b, int64_t deadline_ms, uint64_t asked)
+{
+	auto_lock(&b->mutex);
+	if (b->v.phase < BOARD_ENDED && b->v.ticks_asked <= asked)
 		wait_cond(&b->steward_cond, &b->mutex, deadline_ms);
 	return b->v.phase < BOARD_ENDED;
 }
 
 void
-board_ticked(board *b)
+board_ticked(board *b, uint64_t asked)
 {
 	auto_lock(&b->mutex);
-	b->v.ticks++;
+	assert(asked >= b->v.ticks && asked <= b->v.ticks_asked);
+	b->v.ticks = asked;
+	board_wake_claimer_locked(b);
 }
 
 void

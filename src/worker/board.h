@@ -17,7 +17,7 @@
  *	executors	work_cond		a pending work, or their end
  *	claimer		claim_fd		room, or an empty board (board_claim_waits)
  *	settler		settle_cond		a result, or its end
- *	steward		steward_cond	the next tick, or its end
+ *	steward		steward_cond	the next tick, one that is asked for, or its end
  *	keeper		keep_fd
  *	supervisor	bell_fd
  *
@@ -53,6 +53,7 @@ typedef struct board_wake
 	uint64_t finished_from; /* but not before so many have finished */
 	bool on_empty;          /* nothing is held but jobs of groups */
 	bool unleased;          /* it knows that there is no lease */
+	uint64_t tick;          /* that one is done; 0: whichever is */
 	bool on_suspect;        /* a suspect waits */
 } board_wake;
 
@@ -74,10 +75,11 @@ typedef struct board_view
 	uint64_t turns;   /* of jobs of groups: begun and ended, since the beginning */
 	uint64_t started; /* since the beginning */
 	uint64_t finished;
-	bool folding;       /* a batch may end with what was settled: the settler looks */
-	uint64_t ticks;     /* of the steward */
-	bool suspect_waits; /* in the database, as of the last */
-	bool groups_about;  /* likewise: some job waits in a group, or a group is taken */
+	bool folding;         /* a batch may end with what was settled: the settler looks */
+	uint64_t ticks_asked; /* of the steward; the first needs no asking */
+	uint64_t ticks;       /* done: all that was asked for up to this one */
+	bool suspect_waits;   /* in the database, as of the last */
+	bool groups_about;    /* likewise: some job waits in a group, or a group is taken */
 } board_view;
 
 typedef struct board
@@ -236,9 +238,19 @@ void board_advance(board *b, board_phase phase);
 void board_interrupt_all(board *b); /* PAWL_DRAINING */
 void board_done(board *b);
 bool board_is_done(board *b);
-bool board_is_quiet(board *b);                          /* nothing runs */
-bool board_steward_wait(board *b, int64_t deadline_ms); /* false: the end */
-void board_ticked(board *b);
+bool board_is_quiet(board *b); /* nothing runs */
+
+/* Claimer: the number of a tick that begins from now on. */
+uint64_t board_ask_tick(board *b);
+
+/*
+ * Steward: wait until deadline_ms, or until more ticks are asked for than so many.
+ * False: the end.
+ */
+bool board_steward_wait(board *b, int64_t deadline_ms, uint64_t asked);
+
+/* Steward: a tick is done that began when so many were asked for. */
+void board_ticked(board *b, uint64_t asked);
 void board_tell_waiting(board *b, bool suspects, bool groups);
 
 /* ------------------------------------------------------------ inside --------------- */

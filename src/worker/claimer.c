@@ -66,7 +66,7 @@ may_claim_again(claimer *self)
 	if (self->now_ms >= bell_answer(&self->bell))
 		return true;
 	if (self->worker->once && !self->clear && self->view.held == 0 &&
-	    self->view.ticks > 0 && !self->view.folding &&
+	    self->view.ticks >= self->tick && !self->view.folding &&
 	    groups_is_idle(&self->worker->seats))
 		return true;
 	return !self->bell.trusted && self->view.finished > self->seen &&
@@ -81,7 +81,8 @@ wait_after_short(claimer *self)
 	board_wake room = {.on_room = !self->bell.trusted,
 	                   .finished_from = self->seen + 1,
 	                   .on_empty =
-	                       self->worker->once && board_ungrouped(&self->view) > 0};
+	                       self->worker->once && board_ungrouped(&self->view) > 0,
+	                   .tick = self->view.ticks < self->tick ? self->tick : 0};
 
 	if (!self->bell.trusted && self->view.finished > self->seen &&
 	    self->now_ms < self->gap_ms)

@@ -76,6 +76,7 @@ typedef struct claimer
 	uint64_t seen;   /* finished at that time */
 	bool clear;      /* once: nothing was found while nothing was held */
 	bool anew;       /* once: the next claim looks from the floors, to be sure */
+	uint64_t tick;   /* once: of the steward, asked for when nothing was left; or 0 */
 
 	int64_t ask_ms;      /* when to ask for suspects again; 0: now */
 	int64_t patience_ms; /* a suspect waits; pause for it from then on; 0: none waits */

@@ -134,22 +134,30 @@ note_short(claimer *self, int64_t took_ms)
 	self->gap_ms = now_ms + (gap_ms > BELL_GAP_MS ? gap_ms : BELL_GAP_MS);
 	self->poll_ms = bell_poll(&self->bell, claimer_per_s(self),
 	                          random_jitter(self->worker->poll_ms, 10), now_ms);
-	if (self->worker->once && (self->view.ticks == 0 || self->view.folding))
-		self->poll_ms = now_ms + SHORT_PAUSE_MS; /* others have not looked yet */
+	if (self->worker->once && self->view.folding)
+		self->poll_ms = now_ms + SHORT_PAUSE_MS; /* the settler has not looked yet */
 	self->seen = self->view.finished;
 }
 
-/* A worker that is to end looks once more, at everything, before it believes it. */
+/*
+ * A worker that is to end lets the steward look what became of all that has ended: a
+ * batch of which it has claimed or settled the last job may be done only then, and have a
+ * completion job.  It looks once more, at everything, before it believes it.
+ */
 static bool
 is_clear(claimer *self, bool nothing)
 {
-	if (!self->worker->once || !nothing || self->view.held > 0 ||
-	    self->view.ticks == 0 || self->view.folding ||
+	if (!self->worker->once || !nothing || self->view.held > 0 || self->view.folding ||
 	    !groups_is_idle(&self->worker->seats))
 	{
 		self->anew = false;
+		self->tick = 0;
 		return false;
 	}
+	if (self->tick == 0)
+		self->tick = board_ask_tick(self->board);
+	if (self->view.ticks < self->tick)
+		return false;
 	if (self->anew)
 		return true;
 	lanes_restart(self->lanes);

@@ -181,6 +181,9 @@ claimer_scout(claimer *self)
 	s->heard = heard;
 	s->found = n;
 	if (n > 0)
+	{
 		self->clear = false;
+		self->tick = 0;
+	}
 	s->nothing = self->clear && (whole || cursors_have_seen_all(&s->cursors));
 }

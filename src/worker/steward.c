@@ -64,8 +64,10 @@ typedef struct steward
 	int64_t folded;                 /* up to which batch, in this round */
 	int64_t retained;               /* jobs that it has taken away in this round */
 	progress progress;
+	uint64_t asked; /* so many ticks were asked for when the last began */
 
 	/* of this tick */
+	bool last; /* the claimer waits for it before it believes that nothing is left */
 	upkeep_seen seen;
 	int64_t due_ms; /* when the next job is due, if seen tells it */
 	bool failed;
@@ -284,6 +286,10 @@ look(steward *self)
 	}
 	now_ms = clock_ms();
 	self->due_ms = now_ms + self->seen.next_ms + 1;
+
+	/* whoever else has the duty may be gone; done by two it is harmless */
+	if (self->last && !draining)
+		self->seen.todo[UPKEEP_FOLD] = true;
 	if (whole)
 		self->whole_ms = now_ms + (now_ms - self->began_ms) * (WHOLE_SHARE - 1);
 	conclude(self, wanted);
@@ -334,16 +340,18 @@ steward_main(void *arg)
 	outage_init(&self.outage, self.worker, "upkeep");
 	progress_init(&self.progress, self.worker);
 	self.db = worker_db(self.worker, "upkeep");
-	while (self.db != NULL && board_steward_wait(self.board, next_ms))
+	while (self.db != NULL && board_steward_wait(self.board, next_ms, self.asked))
 	{
-		if (clock_ms() < next_ms)
-			continue;
 		board_look(self.board, &self.view);
+		if (clock_ms() < next_ms && self.view.ticks_asked == self.asked)
+			continue;
+		self.asked = self.view.ticks_asked;
+		self.last = self.asked > 1 && self.view.ticks < self.asked;
 		if (self.view.leased)
 		{
 			tick(&self);
 			if (!self.again)
-				board_ticked(self.board);
+				board_ticked(self.board, self.asked);
 		}
 		next_ms = next_tick(&self);
 	}

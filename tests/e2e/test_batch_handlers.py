@@ -197,6 +197,31 @@ def test_once_waits_for_the_completion_job(db, api, tmp_path):
     assert batch.completions() == ["succeeded"], worker.log()
 
 
+CANCEL = """
+import os, psycopg
+with psycopg.connect("") as connection:
+    connection.execute("SELECT pawl.batch_cancel(%s)", [int(os.environ["PAWL_BATCH"])])
+"""
+
+
+def test_once_waits_for_the_end_of_a_cancel(db, api, tmp_path):
+    """The bug: a job cancels its batch, which ends a thousand jobs at once and leaves the
+    rest to the upkeep; a worker that runs once finds nothing ready and ends, and nobody is
+    there for the completion job.  Who had the upkeep's duty was killed a moment ago."""
+    ledger = Ledger(tmp_path)
+    handlers = {"stop": write_script(tmp_path, "stop", CANCEL, "/usr/bin/python3"),
+                "report": ledger.handler()}
+    db.execute("UPDATE pawl.upkeep SET worker = gen_random_uuid(),"
+               " expires_at = now() + interval '1 h' WHERE duty = 'fold'")
+    batch = Batch(api)
+    batch.push(1, kind="stop")
+    batch.push(2500, queue="elsewhere")
+    with Worker(db, *FAST, "--once", handlers=handlers) as worker:
+        assert worker.wait() == 0, worker.log()
+    assert batch.counters() == (2501, 0, 0, 2501)
+    assert batch.state() == "cancelled" and batch.completions() == ["succeeded"], worker.log()
+
+
 def test_the_last_result_ends_the_batch(db, api, tmp_path):
     """The bugs: a batch is done only when the upkeep comes by; who settles jobs without a
     batch asks for batches all the same.  The upkeep's fold is taken away; red: without
