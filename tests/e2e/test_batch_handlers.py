@@ -175,26 +175,49 @@ def test_a_function_pushes_into_its_batch(db, api, tmp_path):
     assert not wrong_counters(api)
 
 
-SLOW_FOLD = """ALTER FUNCTION pawl.fold_ended(bigint[]) RENAME TO fold_ended_at_last;
-    CREATE FUNCTION pawl.fold_ended(batches bigint[]) RETURNS bigint[] LANGUAGE sql AS
-    'SELECT pawl.fold_ended_at_last(batches) FROM pg_sleep(0.7)'"""
+HELD_FOLD = """ALTER FUNCTION pawl.fold_ended(bigint[]) RENAME TO fold_ended_at_last;
+    CREATE FUNCTION pawl.fold_ended(batches bigint[]) RETURNS bigint[] LANGUAGE sql
+    SET lock_timeout = 0 AS
+    'SELECT pawl.fold_ended_at_last(batches) FROM pg_advisory_xact_lock_shared(7)'"""
+FOLD_WAITS = "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)"
+CLAIMER = """SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
+    AND application_name LIKE 'pawl claim%')"""
+
+
+def count_claims(db):
+    """Each claim draws from the sequence public.claims."""
+    db.execute("CREATE SEQUENCE public.claims; GRANT ALL ON SEQUENCE public.claims TO PUBLIC")
+    for name in ("claim", "claim_few"):
+        text = (REPO / f"sql/functions/{name}.sql").read_text(encoding="utf-8")
+        begin = "\nBEGIN\n"
+        assert begin in text
+        db.execute(text.replace(begin, f"{begin}PERFORM nextval('public.claims');\n", 1))
 
 
 def test_once_waits_for_the_completion_job(db, api, tmp_path):
     """The bug: with the last result nothing is held and nothing is ready, so a worker that
     runs once ends; the settler that has just stored it looks whether the batch has ended,
-    and nobody is there for its completion job.  The look takes long here."""
+    and nobody is there for its completion job.  The look is held here until the claimer
+    has looked several times, or is gone."""
     ledger = Ledger(tmp_path)
     handlers = {"k": ledger.handler(), "report": ledger.handler()}
     db.execute("CREATE OR REPLACE FUNCTION pawl.fold_batches(after bigint DEFAULT 0,"
                " n int DEFAULT 100) RETURNS bigint LANGUAGE sql AS 'SELECT 0::bigint'")
-    db.execute(SLOW_FOLD)
+    db.execute(HELD_FOLD)
+    count_claims(db)
     batch = Batch(api)
     batch.push(3)
     batch.seal()
-    with Worker(db, *FAST, "--once", handlers=handlers) as worker:
-        assert worker.wait() == 0, worker.log()
-    assert batch.completions() == ["succeeded"], worker.log()
+    with db.connect() as holder:
+        holder.execute("SELECT pg_advisory_lock(7)")
+        with Worker(db, *FAST, "--once", handlers=handlers) as worker:
+            wait_until(lambda: db.value(FOLD_WAITS), 20, worker.log)
+            enough = db.value("SELECT last_value + 6 FROM public.claims")
+            wait_until(lambda: db.value("SELECT last_value FROM public.claims") >= enough
+                       or not db.value(CLAIMER), 20, worker.log)
+            holder.execute("SELECT pg_advisory_unlock(7)")
+            assert worker.wait() == 0, worker.log()
+            assert batch.completions() == ["succeeded"], worker.log()
 
 
 CANCEL = """
@@ -218,8 +241,8 @@ def test_once_waits_for_the_end_of_a_cancel(db, api, tmp_path):
     batch.push(2500, queue="elsewhere")
     with Worker(db, *FAST, "--once", handlers=handlers) as worker:
         assert worker.wait() == 0, worker.log()
-    assert batch.counters() == (2501, 0, 0, 2501)
-    assert batch.state() == "cancelled" and batch.completions() == ["succeeded"], worker.log()
+        assert batch.counters() == (2501, 0, 0, 2501), worker.log()
+        assert batch.state() == "cancelled" and batch.completions() == ["succeeded"]
 
 
 def test_the_last_result_ends_the_batch(db, api, tmp_path):
