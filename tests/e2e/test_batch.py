@@ -8,6 +8,7 @@ is judged while results still come, a job that is cancelled and handed out again
 import pytest
 from harness.api import sqlstate
 from harness.batches import Batch, wrong_counters
+from harness.sessions import Sessions
 from psycopg.types.json import Jsonb
 
 
@@ -367,6 +368,24 @@ def test_a_transaction_that_pushes_keeps_the_seal_waiting(db, api):
         assert sqlstate(batch.seal) == "55P03" and batch.state() == "open"
         connection.commit()
     assert batch.seal() == "sealed" and batch.counters() == (1, 0, 0, 0)
+
+
+@pytest.mark.parametrize("verb", ["seal", "cancel"])
+@pytest.mark.parametrize("level", ["READ COMMITTED", "REPEATABLE READ"])
+def test_a_push_that_looked_before_a_fold_meets_the_seal(db, api, worker_id, verb, level):
+    """The bug: of a row that was folded since, a push locks the version that it saw, which
+    is that of an open batch: a job in a batch that is done, and that never counts it."""
+    batch = Batch(api)
+    batch.push(1)
+    end(api, worker_id)
+    with Sessions(db) as sessions:
+        pusher, sealer = sessions("pusher"), sessions("sealer")
+        pusher.run(f"SET TRANSACTION ISOLATION LEVEL {level}").run("SELECT FROM pawl.batches")
+        sealer.run(f"SELECT pawl.fold({batch.id})").run(f"SELECT pawl.batch_{verb}({batch.id})")
+        pusher.wait(f"SELECT pawl.push('k', batch => {batch.id})")
+        sealer.connection.commit()
+        assert pusher.answer() == ("PW004" if level == "READ COMMITTED" else "40001")
+    assert batch.counters() == (1, 1, 0, 0) and batch.completions() == ["ready"]
 
 
 def test_an_outsider_that_locks_a_delta_loses_nothing(db, api, worker_id):
