@@ -23,7 +23,7 @@ CREATE OR REPLACE FUNCTION pawl.claim_few(
 	alone boolean DEFAULT false)
 RETURNS TABLE (job bigint, fence bigint, kind text, args jsonb, queue text, attempt int,
 	deadline_at timestamptz, batch bigint, stage text, meta jsonb, timeout_ms bigint,
-	priority int, pos bigint, crashes int, snapshot text)
+	lane int, pos bigint, crashes int, snapshot text)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pawl, pg_temp
 SET lock_timeout = '5s'
@@ -41,7 +41,7 @@ DECLARE
 	batched boolean;
 	patience interval;
 BEGIN
-	FOR leased, paused, seen, batched, job, fence, kind, queue, attempt, priority, pos,
+	FOR leased, paused, seen, batched, job, fence, kind, queue, attempt, lane, pos,
 		crashes IN
 		WITH leased AS MATERIALIZED (
 			SELECT FROM pawl.worker w
@@ -90,7 +90,8 @@ BEGIN
 			FROM numbered c
 		)
 		SELECT EXISTS (SELECT FROM leased), p.names, pg_current_snapshot(), c.batched, c.job_id,
-			c.fence, c.kind, c.queue, c.attempt + 1, c.priority % 10, c.pos, c.crashes
+			c.fence, c.kind, c.queue, c.attempt + 1,
+			10 * array_position(queues, c.queue) - 10 + c.priority % 10, c.pos, c.crashes
 		FROM paused p LEFT JOIN numbered c ON true
 	LOOP
 		IF job IS NOT NULL THEN

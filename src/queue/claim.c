@@ -17,7 +17,7 @@ enum
 	COL_ATTEMPT,
 	COL_META,
 	COL_TIMEOUT,
-	COL_PRIORITY,
+	COL_LANE,
 	COL_POS,
 	COL_CRASHES,
 	COL_SNAPSHOT,
@@ -35,7 +35,7 @@ positions(db_params *params, const claim_args *args, const int64_t *of_lanes)
 }
 
 #define COLUMNS                                                                        \
-	"SELECT job, fence, kind, args, queue, attempt, meta, timeout_ms, priority, pos,"  \
+	"SELECT job, fence, kind, args, queue, attempt, meta, timeout_ms, lane, pos,"      \
 	" crashes, snapshot, batch, stage FROM "
 #define PARAMETERS                                                                     \
 	"$1::uuid, $2::int, $3::text[], $4::text[], $5::bigint[], $6::bigint[]"
@@ -75,7 +75,7 @@ claim_row(const db_result *result, int row, claim_job *ret_job)
 		.meta = call_text(result, row, COL_META),
 		.attempt = (int) call_int(result, row, COL_ATTEMPT),
 		.timeout_ms = call_int(result, row, COL_TIMEOUT),
-		.priority = (int) call_int(result, row, COL_PRIORITY),
+		.lane = (int) call_int(result, row, COL_LANE),
 		.pos = call_int(result, row, COL_POS),
 		.crashes = (int) call_int(result, row, COL_CRASHES),
 		.snapshot = call_text(result, row, COL_SNAPSHOT),

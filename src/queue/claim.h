@@ -35,15 +35,15 @@ typedef struct claim_args
 /* One claimed job; the texts belong to the result. */
 typedef struct claim_job
 {
-	int64_t job;   /* 0: see claim_row */
-	int64_t fence; /* 0: its batch is being cancelled, and it has ended */
-	const char *kind;
+	int64_t job;      /* 0: see claim_row */
+	int64_t fence;    /* 0: its batch is being cancelled, and it has ended */
+	const char *kind; /* and queue: may be NULL when args is */
 	const char *args; /* NULL: the description is missing */
 	const char *queue;
 	const char *meta; /* may be NULL */
 	int attempt;
 	int64_t timeout_ms; /* 0: none */
-	int priority;
+	int lane;           /* as of starts */
 	int64_t pos;
 	int crashes;
 	const char *snapshot; /* of the last row; else NULL */

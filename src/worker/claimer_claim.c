@@ -29,7 +29,7 @@ make_work(claimer *self, const claim_job *row)
 		self->unknown_ms = 0;
 		return NULL;
 	}
-	w->handler = worker_find_handler(worker, row->kind);
+	w->handler = worker_find_handler(worker, w->job.kind);
 	if (row->args == NULL)
 		work_fail(w, true, "the description of the job is missing");
 	else if (w->handler == NULL)

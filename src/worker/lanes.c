@@ -122,16 +122,16 @@ find_queue(const lane_set *set, const char *queue, size_t *ret_lane)
 void
 lanes_tell(lanes *l, const claim_job *row)
 {
-	size_t lane;
+	size_t first;
 
 	if (row->snapshot != NULL)
 		l->told = snapshot_read(&l->seen, row->snapshot);
-	if (row->queue == NULL || !find_queue(&l->set, row->queue, &lane))
+	if (row->job != 0 && row->lane >= 0 && (size_t) row->lane < l->n)
+		mark_took(l->mark, (size_t) row->lane, row->pos);
+	if (row->job != 0 || row->queue == NULL || !find_queue(&l->set, row->queue, &first))
 		return;
-	for (size_t i = 0; i < CLAIM_PRIORITIES && row->job == 0; i++)
-		mark_skip(l->mark, lane + i);
-	if (row->job != 0 && row->priority >= 0 && row->priority < CLAIM_PRIORITIES)
-		mark_took(l->mark, lane + (size_t) row->priority, row->pos);
+	for (size_t i = 0; i < CLAIM_PRIORITIES; i++)
+		mark_skip(l->mark, first + i);
 }
 
 /* Without a snapshot (memory was short) it was no round: the next looks there again. */

@@ -35,8 +35,11 @@ put_text(char **end, const char *text)
 work *
 work_new(const claim_job *claimed, unsigned epoch)
 {
+	/* without a description there are none of these */
+	const char *kind = claimed->kind != NULL ? claimed->kind : "";
+	const char *queue = claimed->queue != NULL ? claimed->queue : "";
 	const char *args = claimed->args != NULL ? claimed->args : "{}";
-	size_t size = strlen(claimed->kind) + strlen(claimed->queue) + strlen(args) + 3;
+	size_t size = strlen(kind) + strlen(queue) + strlen(args) + 3;
 	char *end;
 	work *w;
 
@@ -53,8 +56,8 @@ work_new(const claim_job *claimed, unsigned epoch)
 	w->job = (pawl_job){
 		.id = claimed->job,
 		.fence = claimed->fence,
-		.kind = put_text(&end, claimed->kind),
-		.queue = put_text(&end, claimed->queue),
+		.kind = put_text(&end, kind),
+		.queue = put_text(&end, queue),
 		.args = put_text(&end, args),
 		.meta = claimed->meta != NULL ? put_text(&end, claimed->meta) : NULL,
 		.attempt = claimed->attempt,

@@ -20,7 +20,7 @@ def test_claim_answers_what_a_handler_needs(api, wid):
     job = api.push("k", args={"a": 1}, priority=3, timeout="1 min", meta=None)
     row = api.claim_one(wid)
     assert (row.job, row.kind, row.args, row.queue, row.attempt) == (job, "k", {"a": 1}, "default", 1)
-    assert (row.meta, row.timeout_ms, row.priority, row.crashes) == (None, 60_000, 3, 0)
+    assert (row.meta, row.timeout_ms, row.lane, row.crashes) == (None, 60_000, 3, 0)
     running = api.job(job)
     assert (running.state, running.worker, running.fence) == ("running", wid, row.fence)
     assert running.attempt == 1 and running.started_at is not None
@@ -217,7 +217,7 @@ def test_a_suspect_stays_one(db, api, wid, way):
     """
     bad = suspect(db, api, wid, priority=3)
     row = api.claim_one(wid)
-    assert (row.job, row.priority, row.crashes) == (bad, 3, 1)
+    assert (row.job, row.lane, row.crashes) == (bad, 3, 1)
     if way == "crash":
         db.execute("UPDATE pawl.worker SET expires_at = clock_timestamp()")
         api.value("recover")
@@ -234,7 +234,7 @@ def test_a_suspect_stays_one(db, api, wid, way):
     assert claimed(api.claim(wid, 10)) == others
     assert api.value("suspects_waiting", queues=["default"]) is True
     row = api.claim_one(wid)
-    assert (row.job, row.priority, row.crashes) == (bad, 3, 1 + (way == "crash"))
+    assert (row.job, row.lane, row.crashes) == (bad, 3, 1 + (way == "crash"))
 
 
 def test_a_suspect_keeps_its_turn(db, api, wid):

@@ -295,6 +295,20 @@ exec sleep 0.01""")
     assert api.one("SELECT count(*) FROM pawl.outcome WHERE state = 'succeeded'") == INNOCENT
 
 
+def test_a_missing_description_fails_its_job_alone(db, api, ledger):
+    """The bug: a row of ready whose job nobody knows any more stops the worker that claims
+    it, or the others that it claims with it."""
+    for n in (2, 20):  # by claim_few and by claim
+        jobs = api.push_some(n)
+        (lost, *rest) = jobs
+        api.query("DELETE FROM pawl.job WHERE id = %s RETURNING 1", [lost])
+        result = run_pawl(db, "work", "--once", "-j", "20", "-H", f"k={ledger.handler()}")
+        assert result.returncode == 0, result.stderr
+        assert {api.state(job) for job in rest} == {"succeeded"}
+        (outcome,) = api.query("SELECT state, error FROM pawl.outcome WHERE job_id = %s", [lost])
+        assert outcome == ("failed", "the description of the job is missing")
+
+
 def test_thousand_short_jobs(db, api, ledger):
     """The bug: a settler that waits for each answer, a claimer that polls: a queue that
     is full is worked through without a pause."""
