@@ -18,8 +18,8 @@ BEGIN
 	VALUES (job, clock_timestamp(), last.timeout, last.max_attempts, last.priority,
 		CASE WHEN last.unique_key IS NOT NULL THEN last.unique_until = 'start' END,
 		last.queue, last.kind, last.args, last.meta, last.unique_key, batch, epoch);
-	INSERT INTO pawl.scheduled (job_id, due, priority, keyed, queue, kind)
-	VALUES (job, 'infinity', last.priority, last.unique_key IS NOT NULL, last.queue,
-		last.kind);
+	INSERT INTO pawl.scheduled (job_id, due, priority, traits, queue, kind)
+	VALUES (job, 'infinity', last.priority, pawl.traits(last.unique_key IS NOT NULL, false),
+		last.queue, last.kind);
 END
 $$;

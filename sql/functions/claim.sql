@@ -122,8 +122,7 @@ BEGIN
 	), gone AS (
 		DELETE FROM pawl.ready r
 		WHERE r.ctid = ANY (ARRAY(SELECT t.ctid FROM taken t))
-		RETURNING r.job_id, r.queue, r.priority, r.pos, r.attempt, r.failures, r.crashes,
-			r.keyed, r.batched
+		RETURNING r.job_id, r.queue, r.priority, r.pos, r.tries, r.traits
 	), freed AS (
 		-- one row for each job that was taken
 		DELETE FROM pawl.unique_key u
@@ -131,25 +130,23 @@ BEGIN
 			SELECT k.ctid FROM gone g, LATERAL (
 				SELECT u.ctid FROM pawl.unique_key u
 				WHERE u.shard = 0 AND u.job_id = g.job_id AND u.until_start OFFSET 0) k
-			WHERE g.keyed))
+			WHERE g.traits & 1 > 0))
 	), numbered AS MATERIALIZED (
 		SELECT g.*, nextval('pawl.fence') AS fence
 		FROM (SELECT *, priority % 10 + CASE WHEN one_queue THEN 0
 				ELSE 10 * array_position(queues, queue) - 10 END AS lane
 			FROM gone ORDER BY lane, gone.pos) g
 	), claimed AS (
-		INSERT INTO pawl.running
-			(job_id, fence, started_at, worker, attempt, failures, crashes, keyed, batched)
-		SELECT c.job_id, c.fence, stamp, claim.worker, c.attempt + 1, c.failures, c.crashes,
-			c.keyed, c.batched
+		INSERT INTO pawl.running (job_id, fence, started_at, worker, tries, traits)
+		SELECT c.job_id, c.fence, stamp, claim.worker, c.tries, c.traits
 		FROM numbered c
 	)
 	SELECT EXISTS (SELECT FROM leased), array_agg(c.job_id), min(c.job_id), max(c.job_id),
-		array_agg(c.fence), array_agg(c.attempt + 1), array_agg(c.lane), array_agg(c.pos),
-		max(c.crashes), pg_current_snapshot(),
+		array_agg(c.fence), array_agg(coalesce((c.tries).attempt, 0) + 1), array_agg(c.lane),
+		array_agg(c.pos), max(coalesce((c.tries).crashes, 0)), pg_current_snapshot(),
 		ARRAY(SELECT s.name FROM pawl.queue s
 			WHERE s.shard = 0 AND s.name = ANY (queues) AND s.paused),
-		bool_or(c.batched)
+		bool_or(c.traits & 2 > 0)
 	INTO leased, ids, lowest, highest, fences, attempts, lanes, positions, most_crashes,
 		seen, paused, batched
 	FROM numbered c;

@@ -77,21 +77,20 @@ BEGIN
 				SELECT k.ctid FROM gone g, LATERAL (
 					SELECT u.ctid FROM pawl.unique_key u
 					WHERE u.shard = 0 AND u.job_id = g.job_id AND u.until_start OFFSET 0) k
-				WHERE g.keyed))
+				WHERE g.traits & 1 > 0))
 		), numbered AS MATERIALIZED (
 			SELECT g.*, nextval('pawl.fence') AS fence
 			FROM (SELECT * FROM gone
 				ORDER BY array_position(queues, gone.queue), gone.priority, gone.pos) g
 		), claimed AS (
-			INSERT INTO pawl.running
-				(job_id, fence, started_at, worker, attempt, failures, crashes, keyed, batched)
-			SELECT c.job_id, c.fence, stamp, claim_few.worker, c.attempt + 1, c.failures,
-				c.crashes, c.keyed, c.batched
+			INSERT INTO pawl.running (job_id, fence, started_at, worker, tries, traits)
+			SELECT c.job_id, c.fence, stamp, claim_few.worker, c.tries, c.traits
 			FROM numbered c
 		)
-		SELECT EXISTS (SELECT FROM leased), p.names, pg_current_snapshot(), c.batched, c.job_id,
-			c.fence, c.kind, c.queue, c.attempt + 1,
-			10 * array_position(queues, c.queue) - 10 + c.priority % 10, c.pos, c.crashes
+		SELECT EXISTS (SELECT FROM leased), p.names, pg_current_snapshot(), c.traits & 2 > 0,
+			c.job_id, c.fence, c.kind, c.queue, coalesce((c.tries).attempt, 0) + 1,
+			10 * array_position(queues, c.queue) - 10 + c.priority % 10, c.pos,
+			coalesce((c.tries).crashes, 0)
 		FROM paused p LEFT JOIN numbered c ON true
 	LOOP
 		IF job IS NOT NULL THEN

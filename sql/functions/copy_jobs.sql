@@ -30,13 +30,13 @@ BEGIN
 			SELECT s.batch, s.epoch + 1, s.stage, count(*) FROM source s
 			GROUP BY s.batch, s.epoch, s.stage
 		), begun AS (
-			INSERT INTO pawl.ready (job_id, priority, keyed, batched, queue, kind)
-			SELECT s.new, s.priority, s.unique_key IS NOT NULL, true, s.queue, s.kind
+			INSERT INTO pawl.ready (job_id, priority, traits, queue, kind)
+			SELECT s.new, s.priority, 2 + (s.unique_key IS NOT NULL)::int, s.queue, s.kind
 			FROM source s WHERE s.group_key IS NULL
 		), in_group AS (
-			INSERT INTO pawl.waiting (job_id, due, run_key, keyed, batched, tenant, group_key,
-				queue, kind)
-			SELECT s.new, $6, s.run_key, s.unique_key IS NOT NULL, true,
+			INSERT INTO pawl.waiting (job_id, due, run_key, traits, tenant, group_key, queue,
+				kind)
+			SELECT s.new, $6, s.run_key, 2 + (s.unique_key IS NOT NULL)::int,
 				pawl.tenant_of(s.group_key), s.group_key, s.queue, s.kind
 			FROM source s WHERE s.group_key IS NOT NULL
 		)

@@ -28,7 +28,7 @@ BEGIN
 			SELECT c.ctid FROM pawl.waiting c
 			WHERE c.shard = 0 AND c.job_id = ANY (jobs)
 			ORDER BY c.job_id FOR UPDATE SKIP LOCKED))
-		RETURNING w.job_id, w.attempt, w.keyed, w.batched
+		RETURNING w.job_id, w.tries, w.traits
 	), freed AS (
 		-- one row for each job that ends
 		DELETE FROM pawl.unique_key u
@@ -36,18 +36,18 @@ BEGIN
 			SELECT k.ctid FROM gone g, LATERAL (
 				SELECT u.ctid FROM pawl.unique_key u
 				WHERE u.shard = 0 AND u.job_id = g.job_id OFFSET 0) k
-			WHERE g.keyed))
+			WHERE g.traits & 1 > 0))
 	), counted AS (
 		INSERT INTO pawl.batch_delta (batch, epoch, stage, failed, cancelled)
 		SELECT t.batch, t.epoch, t.stage, t.failed, t.cancelled
 		FROM (SELECT array_agg(g.job_id) AS jobs, array_agg(state) AS states
-			FROM gone g WHERE g.batched) e,
+			FROM gone g WHERE g.traits & 2 > 0) e,
 			LATERAL pawl.tally(e.jobs, e.states, NULL) t
 		WHERE e.jobs IS NOT NULL
 	), noted AS (
 		-- What follows the end of a job belongs here, in settle and in settle_complete.
 		INSERT INTO pawl.outcome (job_id, finished_at, attempt, state, error)
-		SELECT g.job_id, clock_timestamp(), g.attempt, state::pawl.terminal_state,
+		SELECT g.job_id, clock_timestamp(), coalesce((g.tries).attempt, 0), state::pawl.terminal_state,
 			pawl.cut(reason, 65536)
 		FROM gone g
 	)

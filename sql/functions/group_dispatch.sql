@@ -105,11 +105,11 @@ BEGIN
 	END IF;
 	IF answer IS NULL THEN
 		SELECT * INTO taken FROM pawl.run_waiting(worker, head,
-			CASE WHEN head.crashes + head.failures = 0 THEN
+			CASE WHEN coalesce((head.tries).crashes + (head.tries).failures, 0) = 0 THEN
 				least(coalesce(sizes[array_position(kinds, head.kind)], 1), 1000)
 			ELSE 1 END);
 		answer := CASE WHEN taken.jobs IS NULL THEN 'busy' ELSE 'job' END;
-		IF answer = 'job' AND (head.batched OR cardinality(taken.jobs) > 1) THEN
+		IF answer = 'job' AND (head.traits & 2 > 0 OR cardinality(taken.jobs) > 1) THEN
 			SELECT array_agg(t.job ORDER BY t.job), array_agg(t.fence ORDER BY t.job),
 				array_agg(t.attempt ORDER BY t.job)
 			INTO taken.jobs, taken.fences, taken.attempts
@@ -140,7 +140,7 @@ BEGIN
 		job := taken.jobs[i];
 		fence := taken.fences[i];
 		attempt := taken.attempts[i];
-		crashes := CASE WHEN i = 1 THEN head.crashes ELSE 0 END;
+		crashes := CASE WHEN i = 1 THEN coalesce((head.tries).crashes, 0) ELSE 0 END;
 		EXECUTE 'SELECT d.args, d.batch, d.stage, d.meta, d.timeout FROM pawl.job d
 			WHERE d.shard = 0 AND d.id = $1'
 		INTO args, batch, stage, meta, patience USING job;

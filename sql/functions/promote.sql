@@ -34,10 +34,8 @@ BEGIN
 			FOR UPDATE SKIP LOCKED))
 		RETURNING s.*
 	), back AS (
-		INSERT INTO pawl.ready (job_id, attempt, failures, crashes, priority, keyed, batched,
-			queue, kind)
-		SELECT g.job_id, g.attempt, g.failures, g.crashes, g.priority, g.keyed, g.batched,
-			g.queue, g.kind
+		INSERT INTO pawl.ready (job_id, tries, priority, traits, queue, kind)
+		SELECT g.job_id, g.tries, g.priority, g.traits, g.queue, g.kind
 		FROM (SELECT * FROM gone ORDER BY gone.due, gone.job_id) g
 	)
 	SELECT count(*), array_agg(DISTINCT g.queue) INTO moved, queues FROM gone g;

@@ -52,6 +52,7 @@ DECLARE
 	until_start boolean;
 	rings boolean;
 	epoch int;
+	traits smallint;
 BEGIN
 	-- One look passes what is plainly right; check_job judges the rest.
 	IF (octet_length(kind) BETWEEN 1 AND 255 AND octet_length(queue) BETWEEN 1 AND 255
@@ -70,6 +71,7 @@ BEGIN
 			SELECT e.epoch, e.into_stage INTO epoch, stage
 			FROM pawl.enter_batch(batch, stage, parent, parent_fence) e;
 		END IF;
+		traits := CASE WHEN batch IS NOT NULL THEN 2 END;
 		IF batch IS NOT NULL AND unique_key IS NULL THEN
 			INSERT INTO pawl.batch_delta (batch, epoch, stage, total)
 			VALUES (batch, epoch, stage, 1);
@@ -83,6 +85,7 @@ BEGIN
 		SELECT k.job, k.taken INTO id, taken
 		FROM pawl.take_key(pawl.scoped_key(group_key, unique_key), until_start, NULL,
 			current_setting('lock_timeout')::interval) k;
+		traits := coalesce(traits, 0) + 1;
 		IF NOT taken THEN
 			RETURN id;
 		ELSIF batch IS NOT NULL THEN
@@ -97,21 +100,21 @@ BEGIN
 		until_start, queue, kind, args, meta, unique_key, batch, epoch, stage, group_key,
 		run_key);
 	IF (run_at > clock_timestamp() OR group_key IS NOT NULL) IS NOT TRUE THEN
-		INSERT INTO pawl.ready (job_id, priority, keyed, batched, queue, kind)
-		VALUES (id, priority, unique_key IS NOT NULL, batch IS NOT NULL, queue, kind)
+		INSERT INTO pawl.ready (job_id, priority, traits, queue, kind)
+		VALUES (id, priority, traits, queue, kind)
 		RETURNING EXISTS (SELECT FROM pawl.sleeper s WHERE s.shard = 0 AND s.queue = queue)
 			OR current_setting('transaction_isolation') <> 'read committed' INTO rings;
 		IF rings THEN
 			PERFORM pawl.ring(ARRAY[queue]);
 		END IF;
 	ELSIF group_key IS NULL THEN
-		INSERT INTO pawl.scheduled (job_id, due, priority, keyed, batched, queue, kind)
-		VALUES (id, run_at, priority, unique_key IS NOT NULL, batch IS NOT NULL, queue, kind);
+		INSERT INTO pawl.scheduled (job_id, due, priority, traits, queue, kind)
+		VALUES (id, run_at, priority, traits, queue, kind);
 	ELSE
-		INSERT INTO pawl.waiting (job_id, due, run_key, keyed, batched, tenant, group_key,
-			queue, kind)
-		VALUES (id, greatest(run_at, clock_timestamp()), run_key, unique_key IS NOT NULL,
-			batch IS NOT NULL, pawl.tenant_of(group_key), group_key, queue, kind);
+		INSERT INTO pawl.waiting (job_id, due, run_key, traits, tenant, group_key, queue,
+			kind)
+		VALUES (id, greatest(run_at, clock_timestamp()), run_key, traits,
+			pawl.tenant_of(group_key), group_key, queue, kind);
 		IF (run_at > clock_timestamp()) IS NOT TRUE THEN
 			PERFORM pawl.ring(ARRAY[queue]);
 		END IF;

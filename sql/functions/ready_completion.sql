@@ -21,10 +21,8 @@ BEGIN
 			WHERE c.shard = 0 AND c.job_id = ready_completion.job FOR UPDATE SKIP LOCKED)
 		RETURNING s.*
 	), back AS (
-		INSERT INTO pawl.ready (job_id, attempt, failures, crashes, priority, keyed, queue,
-			kind)
-		SELECT g.job_id, g.attempt, g.failures, g.crashes, g.priority, g.keyed, g.queue,
-			g.kind
+		INSERT INTO pawl.ready (job_id, tries, priority, traits, queue, kind)
+		SELECT g.job_id, g.tries, g.priority, g.traits, g.queue, g.kind
 		FROM gone g
 	)
 	SELECT array_agg(g.queue) INTO queues FROM gone g;

@@ -32,13 +32,14 @@ BEGIN
 	IF FOUND AND last.ended_at > since THEN
 		since := last.ended_at;
 	END IF;
-	IF lane.attempt > 0 AND (last.category IS NULL OR last.attempt < lane.attempt
+	IF (lane.tries).attempt > 0 AND (last.category IS NULL
+			OR last.attempt < (lane.tries).attempt
 			OR last.category NOT IN ('error', 'timeout', 'crash')) THEN
 		SELECT n.* INTO behind FROM (SELECT r.* FROM pawl.ready r
 			WHERE r.shard = 0 AND r.queue = lane.queue AND r.priority = lane.priority % 10
 				AND r.pos > lane.pos
 			ORDER BY r.pos LIMIT 50) n
-		WHERE n.attempt = 0 ORDER BY n.pos LIMIT 1;
+		WHERE n.tries IS NULL ORDER BY n.pos LIMIT 1;
 		IF FOUND THEN
 			RETURN pawl.ready_since(behind);
 		END IF;

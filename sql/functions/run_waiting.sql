@@ -25,7 +25,8 @@ BEGIN
 			SELECT f.job_id
 			FROM (SELECT n.job_id, bool_and(n.kind = head.kind AND n.queue = head.queue
 					AND n.run_key IS NOT DISTINCT FROM head.run_key
-					AND n.due <= clock_timestamp() AND n.crashes + n.failures = 0)
+					AND n.due <= clock_timestamp()
+					AND coalesce((n.tries).crashes + (n.tries).failures, 0) = 0)
 					OVER (ORDER BY n.job_id) AS goes
 				FROM (SELECT w.* FROM pawl.waiting w
 					WHERE w.shard = 0 AND w.tenant = head.tenant
@@ -53,18 +54,16 @@ BEGIN
 			SELECT k.ctid FROM gone g, LATERAL (
 				SELECT u.ctid FROM pawl.unique_key u
 				WHERE u.shard = 0 AND u.job_id = g.job_id AND u.until_start OFFSET 0) k
-			WHERE g.keyed))
+			WHERE g.traits & 1 > 0))
 	), numbered AS MATERIALIZED (
 		SELECT g.*, nextval('pawl.fence') AS fence
 		FROM (SELECT * FROM gone ORDER BY gone.job_id) g
 	), claimed AS (
-		INSERT INTO pawl.running (job_id, fence, started_at, worker, attempt, failures,
-			crashes, keyed, batched, grouped)
-		SELECT c.job_id, c.fence, started_at, worker, c.attempt + 1, c.failures, c.crashes,
-			c.keyed, c.batched, true
+		INSERT INTO pawl.running (job_id, fence, started_at, worker, tries, traits)
+		SELECT c.job_id, c.fence, started_at, worker, c.tries, coalesce(c.traits, 0) | 4
 		FROM numbered c
 	)
-	SELECT array_agg(c.job_id), array_agg(c.fence), array_agg(c.attempt + 1)
+	SELECT array_agg(c.job_id), array_agg(c.fence), array_agg(coalesce((c.tries).attempt, 0) + 1)
 	INTO jobs, fences, attempts
 	FROM numbered c;
 END

@@ -77,8 +77,10 @@ BEGIN
 	), gone AS (
 		DELETE FROM pawl.running r USING held h
 		WHERE r.ctid = h.row
-		RETURNING r.job_id, 'running' AS was, r.fence, r.worker, r.started_at, r.attempt,
-			r.failures, r.crashes, r.keyed, r.batched, r.grouped, h.error, h.detail,
+		RETURNING r.job_id, 'running' AS was, r.fence, r.worker, r.started_at,
+			coalesce((r.tries).attempt, 0) + 1 AS attempt,
+			coalesce((r.tries).failures, 0) AS failures,
+			coalesce((r.tries).crashes, 0) AS crashes, r.traits, h.error, h.detail,
 			h.category, h.delay, h.final, h.kind, h.queue, h.priority, h.max_attempts,
 			h.group_key, h.run_key
 	), gone_ready AS (
@@ -87,21 +89,21 @@ BEGIN
 			SELECT c.ctid FROM pawl.ready c
 			WHERE c.shard = 0 AND c.job_id = ANY (anywhere)
 			ORDER BY c.job_id FOR UPDATE SKIP LOCKED))
-		RETURNING r.job_id, r.attempt, r.keyed, r.batched
+		RETURNING r.job_id, r.tries, r.traits
 	), gone_scheduled AS (
 		DELETE FROM pawl.scheduled r
 		WHERE r.ctid = ANY (ARRAY(
 			SELECT c.ctid FROM pawl.scheduled c
 			WHERE c.shard = 0 AND c.job_id = ANY (anywhere)
 			ORDER BY c.job_id FOR UPDATE SKIP LOCKED))
-		RETURNING r.job_id, r.attempt, r.keyed, r.batched
+		RETURNING r.job_id, r.tries, r.traits
 	), gone_waiting AS (
 		DELETE FROM pawl.waiting r
 		WHERE r.ctid = ANY (ARRAY(
 			SELECT c.ctid FROM pawl.waiting c
 			WHERE c.shard = 0 AND c.job_id = ANY (anywhere)
 			ORDER BY c.job_id FOR UPDATE SKIP LOCKED))
-		RETURNING r.job_id, r.attempt, r.keyed, r.batched
+		RETURNING r.job_id, r.tries, r.traits
 	), won AS MATERIALIZED (
 		SELECT g.*, CASE
 			WHEN verb = 'cancel' THEN 'cancelled'
@@ -109,18 +111,20 @@ BEGIN
 			WHEN verb = 'crash' AND g.crashes + 1 >= max_crashes THEN 'failed'
 			WHEN verb = 'fail' AND (g.final
 				OR g.failures + 1 >= coalesce(g.max_attempts, default_attempts)) THEN 'failed'
-			WHEN g.grouped THEN 'waiting'
+			WHEN g.traits & 4 > 0 THEN 'waiting'
 			WHEN verb IN ('fail', 'snooze') THEN 'scheduled'
 			ELSE 'ready' END AS state,
 			CASE WHEN verb IN ('fail', 'snooze') THEN
 				stamp + make_interval(secs => least(greatest(extract(epoch FROM
 					coalesce(g.delay, pawl.backoff(g.failures)))::float8, 0), longest))
-				ELSE stamp END AS due
+				ELSE stamp END AS due,
+			(g.attempt, g.failures + (verb = 'fail')::int,
+				g.crashes + (verb = 'crash')::int)::pawl.tries AS tries
 		FROM gone g
 		UNION ALL
-		SELECT r.job_id, r.was, NULL, NULL, NULL, r.attempt, 0, 0::smallint,
-			r.keyed, r.batched, NULL, errors[1], NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-			NULL, NULL, NULL, 'cancelled', NULL
+		SELECT r.job_id, r.was, NULL, NULL, NULL, coalesce((r.tries).attempt, 0), 0, 0,
+			r.traits, errors[1], NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+			NULL, NULL, NULL, 'cancelled', NULL, NULL
 		FROM (SELECT *, 'ready' AS was FROM gone_ready
 			UNION ALL SELECT *, 'scheduled' FROM gone_scheduled
 			UNION ALL SELECT *, 'waiting' FROM gone_waiting) r
@@ -131,12 +135,12 @@ BEGIN
 			SELECT k.ctid FROM won w, LATERAL (
 				SELECT u.ctid FROM pawl.unique_key u
 				WHERE u.shard = 0 AND u.job_id = w.job_id OFFSET 0) k
-			WHERE w.keyed AND w.state IN ('failed', 'cancelled')))
+			WHERE w.traits & 1 > 0 AND w.state IN ('failed', 'cancelled')))
 	), counted AS (
 		INSERT INTO pawl.batch_delta (batch, epoch, stage, failed, cancelled)
 		SELECT t.batch, t.epoch, t.stage, t.failed, t.cancelled
 		FROM (SELECT array_agg(w.job_id) AS jobs, array_agg(w.state) AS states
-			FROM won w WHERE w.batched AND w.state IN ('failed', 'cancelled')) e,
+			FROM won w WHERE w.traits & 2 > 0 AND w.state IN ('failed', 'cancelled')) e,
 			LATERAL pawl.tally(e.jobs, e.states, NULL) t
 		WHERE e.jobs IS NOT NULL
 	), attempted AS (
@@ -149,23 +153,21 @@ BEGIN
 		FROM won w
 		WHERE verb IN ('fail', 'crash', 'cancel') AND w.was = 'running'
 	), back AS (
-		INSERT INTO pawl.ready
-			(job_id, attempt, failures, crashes, priority, keyed, batched, queue, kind)
-		SELECT w.job_id, w.attempt, w.failures, w.crashes + (verb = 'crash')::int,
-			w.priority + CASE WHEN w.crashes > 0 OR verb = 'crash' THEN 10 ELSE 0 END, w.keyed, w.batched, w.queue, w.kind
+		INSERT INTO pawl.ready (job_id, tries, priority, traits, queue, kind)
+		SELECT w.job_id, w.tries, w.priority + CASE WHEN (w.tries).crashes > 0 THEN 10 ELSE 0 END,
+			w.traits, w.queue, w.kind
 		FROM won w WHERE w.state = 'ready'
 	), later AS (
-		INSERT INTO pawl.scheduled
-			(job_id, due, attempt, failures, crashes, priority, keyed, batched, queue, kind)
-		SELECT w.job_id, w.due, w.attempt, w.failures + (verb = 'fail')::int, w.crashes,
-			w.priority + CASE WHEN w.crashes > 0 THEN 10 ELSE 0 END, w.keyed, w.batched, w.queue, w.kind
+		INSERT INTO pawl.scheduled (job_id, due, tries, priority, traits, queue, kind)
+		SELECT w.job_id, w.due, w.tries,
+			w.priority + CASE WHEN (w.tries).crashes > 0 THEN 10 ELSE 0 END, w.traits, w.queue,
+			w.kind
 		FROM won w WHERE w.state = 'scheduled'
 	), held_back AS (
-		INSERT INTO pawl.waiting (job_id, due, run_key, attempt, failures, crashes, keyed,
-			batched, tenant, group_key, queue, kind)
-		SELECT w.job_id, w.due, w.run_key, w.attempt, w.failures + (verb = 'fail')::int,
-			w.crashes + (verb = 'crash')::int, w.keyed, w.batched,
-			pawl.tenant_of(w.group_key), w.group_key, w.queue, w.kind
+		INSERT INTO pawl.waiting (job_id, due, run_key, tries, traits, tenant, group_key,
+			queue, kind)
+		SELECT w.job_id, w.due, w.run_key, w.tries, w.traits, pawl.tenant_of(w.group_key),
+			w.group_key, w.queue, w.kind
 		FROM won w WHERE w.state = 'waiting'
 	), stopped AS (
 		INSERT INTO pawl.group_stop

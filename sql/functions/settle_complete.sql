@@ -40,8 +40,7 @@ BEGIN
 				SELECT r.ctid FROM pawl.running r
 				WHERE r.shard = 0 AND r.job_id = g.job_id AND r.fence = g.fence
 				FOR UPDATE SKIP LOCKED) h))
-		RETURNING r.job_id, r.fence, r.started_at, r.worker, r.attempt, r.keyed,
-			r.batched
+		RETURNING r.job_id, r.fence, r.started_at, r.worker, r.tries, r.traits
 	), freed AS (
 		-- one row for each job that ends
 		DELETE FROM pawl.unique_key u
@@ -49,18 +48,18 @@ BEGIN
 			SELECT k.ctid FROM gone w, LATERAL (
 				SELECT u.ctid FROM pawl.unique_key u
 				WHERE u.shard = 0 AND u.job_id = w.job_id OFFSET 0) k
-			WHERE w.keyed))
+			WHERE w.traits & 1 > 0))
 	), ended AS (
 		-- What follows the end of a job belongs here, and in settle.
 		INSERT INTO pawl.outcome
 			(job_id, fence, started_at, finished_at, worker, attempt, state, result)
-		SELECT w.job_id, w.fence, w.started_at, stamp, w.worker, nullif(w.attempt, 1),
+		SELECT w.job_id, w.fence, w.started_at, stamp, w.worker, (w.tries).attempt + 1,
 			'succeeded', g.result
 		FROM gone w LEFT JOIN given g USING (job_id, fence)
 	)
 	SELECT array_agg(w.job_id), array_agg(w.fence),
-		array_agg(w.job_id) FILTER (WHERE w.batched),
-		array_agg(w.fence) FILTER (WHERE w.batched)
+		array_agg(w.job_id) FILTER (WHERE w.traits & 2 > 0),
+		array_agg(w.fence) FILTER (WHERE w.traits & 2 > 0)
 	INTO won_jobs, won_fences, batched, batched_fences
 	FROM gone w;
 	IF batched IS NOT NULL THEN

@@ -21,6 +21,9 @@ CREATE SEQUENCE pawl.batch_delta_id AS bigint CACHE 1;
 CREATE TYPE pawl.terminal_state AS ENUM ('succeeded', 'failed', 'cancelled');
 CREATE TYPE pawl.log_level AS ENUM ('debug', 'info', 'warn', 'error');
 
+-- What a live job has behind it: attempts, and how many of them failed or crashed.
+CREATE TYPE pawl.tries AS (attempt int, failures int, crashes smallint);
+
 -- What was pushed; immutable.  NULL in max_attempts and timeout means the default.
 -- until_start: whether the unique key is free from the first claim on; NULL without one.
 -- batch, epoch, stage: of a job that counts in a batch; without a stage it is the batch's
@@ -54,20 +57,18 @@ CREATE INDEX job_batch ON pawl.job (batch, epoch, id) WHERE batch IS NOT NULL;
 -- Due and unclaimed.  shard comes first in the key, here and in running: with one value in
 -- front PostgreSQL sees that each session inserts ascending ids, and splits a leaf that two
 -- of them fill behind the newest entry instead of in the middle.  pos is drawn when the row
--- is inserted, after its transaction has an xid.  keyed, here and below: the job has or had a
--- unique key; what has none costs no look at unique_key.  batched, likewise: the job counts
--- in a batch.  priority, here and in scheduled: ten more than the job's when it has crashed
+-- is inserted, after its transaction has an xid.  A row of eight columns has its bitmap of
+-- NULLs for nothing, so what few jobs have is NULL, here and below.  tries: NULL for a job
+-- that has never been tried.  traits: bits; 1: the job has or had a unique key, 2: it counts
+-- in a batch, 4: it is grouped; what has none costs no look elsewhere.  priority, here and in scheduled: ten more than the job's when it has crashed
 -- a worker; these suspects have lanes of their own, and a walk for others does not meet them.
 CREATE TABLE pawl.ready (
 	job_id bigint NOT NULL,
 	pos bigint NOT NULL DEFAULT nextval('pawl.pos'),
-	attempt int NOT NULL DEFAULT 0,
-	failures int NOT NULL DEFAULT 0,
-	crashes smallint NOT NULL DEFAULT 0,
+	tries pawl.tries,
 	priority smallint NOT NULL,
 	shard smallint NOT NULL DEFAULT 0,
-	keyed boolean NOT NULL DEFAULT false,
-	batched boolean NOT NULL DEFAULT false,
+	traits smallint,
 	queue text COLLATE "C" NOT NULL,
 	kind text COLLATE "C" NOT NULL,
 	PRIMARY KEY (shard, job_id)
@@ -78,13 +79,10 @@ CREATE INDEX ready_walk ON pawl.ready (shard, queue, priority, pos);
 CREATE TABLE pawl.scheduled (
 	job_id bigint NOT NULL,
 	due timestamptz NOT NULL,
-	attempt int NOT NULL DEFAULT 0,
-	failures int NOT NULL DEFAULT 0,
-	crashes smallint NOT NULL DEFAULT 0,
+	tries pawl.tries,
 	priority smallint NOT NULL,
 	shard smallint NOT NULL DEFAULT 0,
-	keyed boolean NOT NULL DEFAULT false,
-	batched boolean NOT NULL DEFAULT false,
+	traits smallint,
 	queue text COLLATE "C" NOT NULL,
 	kind text COLLATE "C" NOT NULL,
 	PRIMARY KEY (job_id, shard)
@@ -99,12 +97,9 @@ CREATE TABLE pawl.waiting (
 	job_id bigint NOT NULL,
 	due timestamptz NOT NULL,
 	run_key bigint,
-	attempt int NOT NULL DEFAULT 0,
-	failures int NOT NULL DEFAULT 0,
-	crashes smallint NOT NULL DEFAULT 0,
+	tries pawl.tries,
 	shard smallint NOT NULL DEFAULT 0,
-	keyed boolean NOT NULL DEFAULT false,
-	batched boolean NOT NULL DEFAULT false,
+	traits smallint,
 	retried boolean NOT NULL DEFAULT false,
 	tenant text COLLATE "C" NOT NULL,
 	group_key text COLLATE "C" NOT NULL,
@@ -119,20 +114,16 @@ CREATE INDEX waiting_retried ON pawl.waiting (shard, tenant, group_key, job_id)
 	WHERE retried;
 CREATE INDEX waiting_queue ON pawl.waiting (shard, queue, job_id);
 
--- Claimed.  A row whose worker has no row in pawl.worker is an orphan.  grouped: the job
--- has a group key, and a row of group_lease names it.
+-- Claimed.  A row whose worker has no row in pawl.worker is an orphan.  tries: before this
+-- attempt.  What is grouped is named by a row of group_lease.
 CREATE TABLE pawl.running (
 	job_id bigint NOT NULL,
 	fence bigint NOT NULL,
 	started_at timestamptz NOT NULL,
 	worker uuid NOT NULL,
-	attempt int NOT NULL,
-	failures int NOT NULL,
-	crashes smallint NOT NULL,
+	tries pawl.tries,
 	shard smallint NOT NULL DEFAULT 0,
-	keyed boolean NOT NULL DEFAULT false,
-	batched boolean NOT NULL DEFAULT false,
-	grouped boolean NOT NULL DEFAULT false,
+	traits smallint,
 	PRIMARY KEY (shard, job_id)
 );
 

@@ -17,10 +17,13 @@ SELECT j.id,
 	j.meta,
 	j.pushed_at,
 	coalesce(s.due, w.due, j.run_at) AS run_at,
-	coalesce(o.attempt, x.attempt, r.attempt, s.attempt, w.attempt,
-		CASE WHEN o.job_id IS NOT NULL THEN 1 END) AS attempt,
-	coalesce(x.failures, r.failures, s.failures, w.failures) AS failures,
-	coalesce(x.crashes, r.crashes, s.crashes, w.crashes) AS crashes,
+	CASE WHEN o.job_id IS NOT NULL THEN coalesce(o.attempt, 1)
+		ELSE coalesce((coalesce(x.tries, r.tries, s.tries, w.tries)).attempt, 0)
+			+ (x.job_id IS NOT NULL)::int END AS attempt,
+	CASE WHEN o.job_id IS NULL THEN
+		coalesce((coalesce(x.tries, r.tries, s.tries, w.tries)).failures, 0) END AS failures,
+	CASE WHEN o.job_id IS NULL THEN
+		coalesce((coalesce(x.tries, r.tries, s.tries, w.tries)).crashes, 0) END AS crashes,
 	coalesce(j.max_attempts, 20) AS max_attempts,
 	coalesce(j.timeout, interval '15 min') AS timeout,
 	coalesce(o.worker, x.worker) AS worker,

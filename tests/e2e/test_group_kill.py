@@ -91,8 +91,8 @@ class Killed:
     def again_at(self):
         """When the job was begun by another; None: not yet."""
         return self.db.value(
-            "SELECT min(started_at) FROM (SELECT started_at, job_id, attempt FROM"
-            " pawl.running UNION ALL SELECT started_at, job_id, attempt FROM pawl.attempt"
+            "SELECT min(started_at) FROM (SELECT started_at, job_id,"
+            " (tries).attempt + 1 AS attempt FROM pawl.running UNION ALL SELECT started_at, job_id, attempt FROM pawl.attempt"
             " UNION ALL SELECT started_at, job_id, attempt FROM pawl.outcome) x"
             " WHERE job_id = %s AND attempt > 1", [self.job])
 

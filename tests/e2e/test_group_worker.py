@@ -220,7 +220,7 @@ def test_connections_return_to_the_baseline(db, api, ledger):
         return len(there) <= ROLES and not any(role == "group" for _, role in there)
 
     def running(n):
-        return lambda: api.one("SELECT count(*) FROM pawl.running WHERE grouped") == n
+        return lambda: api.one("SELECT count(*) FROM pawl.running WHERE traits & 4 > 0") == n
 
     with Worker(db, *FAST, "-g", "4", "--lease", "1s", handlers={"work": ledger.handler(body)}) as worker:
         for n in range(40):
@@ -275,7 +275,7 @@ def test_slow_groups_delay_no_other(db, api, ledger):
         for n in range(100):
             api.push("fast", group_key=f"fast{n}")
         wait_until(lambda: outcomes(api) == {"succeeded": 100}, 30, worker.log)
-        assert api.one("SELECT count(*) FROM pawl.running WHERE grouped") == 15
+        assert api.one("SELECT count(*) FROM pawl.running WHERE traits & 4 > 0") == 15
         assert len(sessions(db)) <= 16
         (ledger.directory / "go").touch()
         wait_until(lambda: outcomes(api) == {"succeeded": 115}, 30, worker.log)

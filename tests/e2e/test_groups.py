@@ -315,8 +315,8 @@ def test_a_head_that_moves_to_scheduled_is_red(api):
     runner = Runner(api)
     claim = runner.dispatch()
     api.query("WITH gone AS (DELETE FROM pawl.running WHERE job_id = %s RETURNING *) "
-              "INSERT INTO pawl.scheduled (job_id, due, attempt, failures, priority, queue, kind) "
-              "SELECT job_id, now() + interval '1 hour', attempt, failures + 1, 5, 'default', 'k' "
+              "INSERT INTO pawl.scheduled (job_id, due, tries, priority, queue, kind) "
+              "SELECT job_id, now() + interval '1 hour', (1, 1, 0)::pawl.tries, 5, 'default', 'k' "
               "FROM gone RETURNING 1", [claim.job])
     assert runner.dispatch().job == jobs[1], "the naive variant has kept the order"
 

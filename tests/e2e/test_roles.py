@@ -174,6 +174,7 @@ FUNCTIONS = {
     "take_key": NOBODY,
     "take_keys": NOBODY,
     "tenant_of": NOBODY,
+    "traits": NOBODY,
 }
 
 # Tables and views; partitions are asked for like their parents.  Never more than SELECT.

@@ -178,7 +178,7 @@ def test_claim_of_a_senseless_number(api, wid, n):
 def suspect(db, api, wid, **push):
     """A job that has crashed a worker once."""
     job = api.push(**push)
-    db.execute("UPDATE pawl.ready SET crashes = 1, priority = priority + 10"
+    db.execute("UPDATE pawl.ready SET tries = (1, 0, 1), priority = priority + 10"
                " WHERE job_id = %s", [job])
     return job
 

@@ -17,6 +17,7 @@ from harness.grouped import Runner, make_due, stops, waiting
 from psycopg.types.json import Jsonb
 
 HOUR = datetime.timedelta(hours=1)
+KEYED, BATCHED = 1, 2  # bits of traits
 TABLES = ("job", "ready", "scheduled", "waiting", "running", "outcome", "attempt", "unique_key",
           "group_lease", "group_stop", "batch", "batch_delta", "worker", "queue")
 
@@ -34,7 +35,7 @@ def later(hours=1):
 
 def row(api, job):
     """The job's row of waiting."""
-    (found,) = api.query("SELECT * FROM pawl.waiting WHERE job_id = %s", [job])
+    (found,) = api.query("SELECT w.*, (w.tries).* FROM pawl.waiting w WHERE job_id = %s", [job])
     return found
 
 
@@ -46,8 +47,7 @@ def test_a_grouped_job_waits(api):
     job = api.push("load", queue="q", group_key="acme/orders", run_key=7, unique_key="u")
     found = row(api, job)
     assert (found.tenant, found.group_key, found.run_key) == ("acme", "acme/orders", 7)
-    assert (found.queue, found.kind, found.keyed, found.batched) == ("q", "load", True, False)
-    assert (found.attempt, found.failures, found.crashes) == (0, 0, 0)
+    assert (found.queue, found.kind, found.traits, found.tries) == ("q", "load", KEYED, None)
     shown = api.job(job)
     assert (shown.state, shown.group_key, shown.run_key) == ("waiting", "acme/orders", 7)
     assert api.places(job) == ["waiting"] and shown.run_at == found.due
@@ -318,12 +318,12 @@ def test_a_batch_counts_and_cancels_grouped_jobs(api):
     jobs = batch.push(4, group_keys=["g"] * 4)
     runner = Runner(api)
     claim = runner.dispatch()
-    assert row(api, jobs[1]).batched
+    assert row(api, jobs[1]).traits & BATCHED
     api.complete(claim.job, claim.fence)
     api.fail(jobs[1], runner.dispatch().fence, retry=False)
     assert batch.counters() == (4, 1, 1, 0)
     api.retry(jobs[1])
-    assert batch.counters() == (4, 1, 0, 0) and row(api, jobs[1]).batched
+    assert batch.counters() == (4, 1, 0, 0) and row(api, jobs[1]).traits & BATCHED
     batch.cancel()
     batch.fold()
     assert batch.counters() == (4, 1, 0, 3) and batch.state() == "cancelled"
@@ -342,7 +342,7 @@ def test_a_rerun_copies_group_run_and_key(api):
     shown = api.job(copy)
     assert copy > other and (shown.group_key, shown.run_key, shown.unique_key) == ("g", 4, "u")
     assert api.push(unique_key="u", group_key="g") == copy
-    assert row(api, copy).keyed and row(api, copy).batched
+    assert row(api, copy).traits == KEYED + BATCHED
 
 
 # -- unique keys ------------------------------------------------------------------------------

@@ -100,7 +100,7 @@ def test_twenty_stops(db, api, tmp_path):
 
 NAIVE_COMPLETE = """
     WITH gone AS (DELETE FROM pawl.running WHERE job_id = %(job)s AND worker = %(worker)s
-        RETURNING job_id, attempt)
+        RETURNING job_id)
     SELECT count(*) FROM gone"""
 
 

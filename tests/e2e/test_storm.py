@@ -150,13 +150,13 @@ def test_no_deadlock_and_no_lock_timeout(storm):
 
 
 NAIVE = """
-WITH a AS (DELETE FROM pawl.ready WHERE job_id = %(job)s RETURNING job_id, attempt),
-	b AS (DELETE FROM pawl.scheduled WHERE job_id = %(job)s RETURNING job_id, attempt),
-	c AS (DELETE FROM pawl.running WHERE job_id = %(job)s RETURNING job_id, attempt),
+WITH a AS (DELETE FROM pawl.ready WHERE job_id = %(job)s RETURNING job_id, tries, 0 AS now),
+	b AS (DELETE FROM pawl.scheduled WHERE job_id = %(job)s RETURNING job_id, tries, 0),
+	c AS (DELETE FROM pawl.running WHERE job_id = %(job)s RETURNING job_id, tries, 1),
 	won AS (SELECT 'ready' AS was, * FROM a UNION ALL SELECT 'scheduled', * FROM b
 		UNION ALL SELECT 'running', * FROM c),
 	o AS (INSERT INTO pawl.outcome (job_id, finished_at, attempt, state)
-		SELECT job_id, clock_timestamp(), attempt, 'cancelled' FROM won)
+		SELECT job_id, clock_timestamp(), coalesce((tries).attempt, 0) + now, 'cancelled' FROM won)
 SELECT coalesce((SELECT was FROM won), (SELECT state::text FROM pawl.outcome
 	WHERE job_id = %(job)s), 'unknown')
 """

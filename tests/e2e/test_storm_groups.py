@@ -150,8 +150,8 @@ UPDATE pawl.group_lease SET worker = %(worker)s, token = nextval('pawl.fence'), 
     WHERE group_key = %(group_key)s AND expires_at <= clock_timestamp() RETURNING token"""
 NAIVE_BACK = """
 WITH gone AS (DELETE FROM pawl.running WHERE job_id = %s AND fence = %s RETURNING *)
-INSERT INTO pawl.scheduled (job_id, due, attempt, failures, priority, queue, kind)
-SELECT g.job_id, clock_timestamp(), g.attempt, g.failures, 5, 'default', j.kind
+INSERT INTO pawl.scheduled (job_id, due, tries, priority, queue, kind)
+SELECT g.job_id, clock_timestamp(), g.tries, 5, 'default', j.kind
 FROM gone g JOIN pawl.job j ON j.id = g.job_id"""
 
 

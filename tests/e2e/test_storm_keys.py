@@ -168,8 +168,8 @@ BEGIN
 				unique_key)
 			SELECT job_id, clock_timestamp(), 5, false, 'default', 'k', '{}', key FROM added
 		)
-		INSERT INTO pawl.ready (job_id, priority, keyed, queue, kind)
-		SELECT job_id, 5, true, 'default', 'k' FROM added;
+		INSERT INTO pawl.ready (job_id, priority, traits, queue, kind)
+		SELECT job_id, 5, 1, 'default', 'k' FROM added;
 		PERFORM pg_sleep(random() * 0.002);	-- as between two statements of a program
 		keys := ARRAY(SELECT u.key FROM unnest(keys) WITH ORDINALITY u (key, o)
 			WHERE NOT EXISTS (SELECT FROM pawl.unique_key k WHERE k.key = u.key) ORDER BY u.o);
@@ -232,7 +232,7 @@ class KeyFirstCanceller(Canceller):
             self.connection.execute(
                 "WITH gone AS (DELETE FROM pawl.ready WHERE job_id = %s RETURNING *) "
                 "INSERT INTO pawl.outcome (job_id, finished_at, attempt, state) "
-                "SELECT job_id, clock_timestamp(), attempt, 'cancelled' FROM gone",
+                "SELECT job_id, clock_timestamp(), 0, 'cancelled' FROM gone",
                 [job],
             )
 

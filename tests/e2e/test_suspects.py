@@ -15,7 +15,7 @@ BUSY = "/usr/bin/python3 -c pass"
 
 def make_suspects(db, api):
     jobs = api.push_some(SUSPECTS)
-    db.execute("UPDATE pawl.ready SET crashes = 1, priority = priority + 10 WHERE job_id = ANY (%s)", [jobs])
+    db.execute("UPDATE pawl.ready SET tries = (1, 0, 1), priority = priority + 10 WHERE job_id = ANY (%s)", [jobs])
     return jobs
 
 

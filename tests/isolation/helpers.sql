@@ -81,14 +81,14 @@ LEFT JOIN (
 	SELECT job_id, string_agg(place, ' ' ORDER BY place) AS places, max(fence) AS fence,
 		max(attempt) AS attempt, max(failures) AS failures, max(crashes) AS crashes
 	FROM (
-		SELECT job_id, 'ready' AS place, NULL::bigint AS fence, attempt, failures, crashes
-			FROM pawl.ready
-		UNION ALL
-		SELECT job_id, 'scheduled', NULL, attempt, failures, crashes FROM pawl.scheduled
-		UNION ALL
-		SELECT job_id, 'waiting', NULL, attempt, failures, crashes FROM pawl.waiting
-		UNION ALL
-		SELECT job_id, 'running', fence, attempt, failures, crashes FROM pawl.running
+		SELECT l.job_id, l.place, l.fence, coalesce((l.tries).attempt, 0) + l.now AS attempt,
+			coalesce((l.tries).failures, 0) AS failures,
+			coalesce((l.tries).crashes, 0) AS crashes
+		FROM (SELECT job_id, 'ready' AS place, NULL::bigint AS fence, tries, 0 AS now
+				FROM pawl.ready
+			UNION ALL SELECT job_id, 'scheduled', NULL, tries, 0 FROM pawl.scheduled
+			UNION ALL SELECT job_id, 'waiting', NULL, tries, 0 FROM pawl.waiting
+			UNION ALL SELECT job_id, 'running', fence, tries, 1 FROM pawl.running) l
 		UNION ALL
 		SELECT job_id, state::text, fence, coalesce(attempt, 1), NULL, NULL FROM pawl.outcome
 	) place

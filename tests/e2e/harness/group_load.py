@@ -197,7 +197,7 @@ def leases(db):
 def at_work(db, fleet):
     """{process: its uuid} of those that have a job of a group running."""
     found = db.execute("SELECT DISTINCT w.name, w.id FROM pawl.worker w"
-                       " JOIN pawl.running r ON r.worker = w.id WHERE r.grouped")
+                       " JOIN pawl.running r ON r.worker = w.id WHERE r.traits & 4 > 0")
     pids = {int(name.rpartition(":")[2]): worker for name, worker in found}
     return {process: pids[process.pid] for process in fleet.workers if process.pid in pids}
 

@@ -221,12 +221,13 @@ class Retainer(Actor):
 
 LOOK = """
 WITH live AS MATERIALIZED (
-	SELECT job_id, attempt, keyed, false AS runs FROM pawl.ready
-	UNION ALL SELECT job_id, attempt, keyed, false FROM pawl.scheduled
-	UNION ALL SELECT job_id, attempt, keyed, false FROM pawl.waiting
-	UNION ALL SELECT job_id, attempt, keyed, true FROM pawl.running
+	SELECT job_id, tries, traits, false AS runs FROM pawl.ready
+	UNION ALL SELECT job_id, tries, traits, false FROM pawl.scheduled
+	UNION ALL SELECT job_id, tries, traits, false FROM pawl.waiting
+	UNION ALL SELECT job_id, tries, traits, true FROM pawl.running
 ), described AS MATERIALIZED (
-	SELECT l.*, j.id, pawl.scoped_key(j.group_key, j.unique_key) AS key, NOT j.until_start OR l.attempt = 0 AS holds,
+	SELECT l.*, j.id, pawl.scoped_key(j.group_key, j.unique_key) AS key,
+		NOT j.until_start OR (l.tries IS NULL AND NOT l.runs) AS holds,
 		j.until_start
 	FROM live l LEFT JOIN pawl.job j ON j.id = l.job_id
 )
@@ -245,7 +246,7 @@ WHERE d.runs AND d.until_start AND EXISTS (
 	SELECT FROM pawl.unique_key u WHERE u.job_id = d.job_id)
 UNION ALL
 SELECT 'a live job without description', NULL, ARRAY[d.job_id] FROM described d
-WHERE d.id IS NULL OR d.keyed <> (d.key IS NOT NULL)
+WHERE d.id IS NULL OR coalesce(d.traits & 1, 0) <> (d.key IS NOT NULL)::int
 """
 
 SINGLE = (
