@@ -10,10 +10,15 @@ LANGUAGE plpgsql IMMUTABLE
 AS $$
 DECLARE
 	most constant int := 64;
+	most_expected constant bigint := 1000000000000;
 BEGIN
 	IF name IS NULL OR octet_length(name) NOT BETWEEN 1 AND 255 THEN
 		RAISE EXCEPTION 'name of a batch must have 1 to 255 bytes' USING ERRCODE = '22023',
 			DETAIL = format('It has %s.', coalesce(octet_length(name)::text, 'none (NULL)'));
+	ELSIF array_lower(stages, 1) <> 1 OR array_lower(expected, 1) <> 1
+		OR array_ndims(expected) <> 1 THEN
+		RAISE EXCEPTION 'stages and expected must be arrays of one dimension from 1 on'
+			USING ERRCODE = '22023';
 	ELSIF cardinality(stages) NOT BETWEEN 1 AND most OR array_ndims(stages) <> 1 THEN
 		RAISE EXCEPTION 'a batch must have 1 to % stages, not %', most, cardinality(stages)
 			USING ERRCODE = '22023';
@@ -31,8 +36,9 @@ BEGIN
 		RAISE EXCEPTION 'stages and expected must have the same length'
 			USING ERRCODE = '22023', DETAIL = format('They have %s and %s elements.',
 				cardinality(stages), cardinality(expected));
-	ELSIF EXISTS (SELECT FROM unnest(expected) e (jobs) WHERE e.jobs < 0) THEN
-		RAISE EXCEPTION 'expected jobs of a stage cannot be negative'
+	ELSIF EXISTS (SELECT FROM unnest(expected) e (jobs)
+		WHERE e.jobs NOT BETWEEN 0 AND most_expected) THEN
+		RAISE EXCEPTION 'expected jobs of a stage must be 0 to %', most_expected
 			USING ERRCODE = '22023';
 	END IF;
 END

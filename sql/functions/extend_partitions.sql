@@ -29,7 +29,9 @@ BEGIN
 		RAISE EXCEPTION 'partitions ahead must be 1 to 100, not %',
 			coalesce(ahead::text, 'NULL') USING ERRCODE = '22023';
 	END IF;
+	-- today's, too: the clock may have been set back
 	IF to_regclass('pawl.job_p' || first + ahead) IS NOT NULL
+		AND to_regclass('pawl.log_p' || to_char(today, 'YYYYMMDD')) IS NOT NULL
 		AND to_regclass('pawl.log_p' || to_char(today + days, 'YYYYMMDD')) IS NOT NULL THEN
 		RETURN 0;
 	END IF;

@@ -11,8 +11,8 @@ SELECT c.id AS batch, c.epoch, c.position, c.stage, c.total, c.succeeded, c.fail
 	c.rate,
 	CASE WHEN c.done THEN interval '0'
 		WHEN c.rate > 0 AND (c.sealed OR c.expected > 0) THEN make_interval(secs =>
-			((greatest(c.total, CASE WHEN NOT c.sealed THEN c.expected END) - c.ended)
-				/ c.rate)::float8) END AS eta,
+			least((greatest(c.total, CASE WHEN NOT c.sealed THEN c.expected END) - c.ended)
+				/ c.rate, 100 * 365.25 * 86400)::float8) END AS eta,
 	c.counts
 FROM (
 	SELECT b.id, b.epoch, s.position, b.stages[s.position] AS stage,

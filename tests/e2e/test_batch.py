@@ -257,10 +257,13 @@ def test_percent_rate_and_time_left(api, worker_id):
 
 def test_expected_is_no_end(api, worker_id):
     """Fewer jobs than were expected: it is done when they have ended."""
-    batch = Batch(api, expected=[10])
+    batch, huge = Batch(api, expected=[10]), Batch(api, expected=[10**12])
     batch.push(1)
+    huge.push(1)
     end(api, worker_id)
     assert batch.row().percent == 10
+    (stage,) = api.rows("batch_progress", batch=huge.id)
+    assert stage.eta is None or 0 < stage.eta.days <= 36525
     assert batch.seal() == "succeeded" and batch.row().percent == 100
 
 
@@ -270,7 +273,9 @@ def test_expected_is_no_end(api, worker_id):
     {"expected": [-1]}, {"on_complete": Jsonb([])}, {"on_complete": Jsonb({})},
     {"on_complete": Jsonb({"kind": "k", "run_at": "2030-01-01"})},
     {"on_complete": Jsonb({"kind": "k", "batch": 1})},
-    {"stages": [str(i) for i in range(65)]}], ids=str)
+    {"stages": [str(i) for i in range(65)]}, {"stages": "[0:1]={a,b}"}, {"stages": "{{a},{b}}"},
+    {"expected": "[0:0]={1}"}, {"stages": ["a", "b"], "expected": "{{1},{2}}"},
+    {"expected": [10**12 + 1]}, {"threshold": "NaN"}], ids=str)
 def test_arguments_are_checked(api, named):
     """The bug: a batch that nobody can push into, or that nobody can end."""
     assert sqlstate(api.value, "batch_open", **{"name": "n", **named}) == "22023"
@@ -296,6 +301,23 @@ def test_what_is_not_there(api, worker_id):
     api.rows("complete_many", **pairs, counts=[Jsonb({"n": 2}), wrong, None])
     assert [api.state(row.job) for row in rows] == ["succeeded", "scheduled", "succeeded"]
     assert batch.counts() == {"main": {"n": 2}}
+
+
+def test_a_count_that_no_sum_can_hold_is_refused(api, worker_id):
+    """The bug: two of 9e131071, and each fold of the batch fails, and so of all that come
+    after it.  What is bigint's largest is counted."""
+    batch = Batch(api, on_complete=None)
+    batch.push(4)
+    rows = api.claim(worker_id, 4)
+    pairs = {"jobs": [row.job for row in rows], "fences": [row.fence for row in rows]}
+    counts = [f'{{"n": {n}}}' for n in ("9e131071", "9e131071", 2**63 - 1, "1e-31")]
+    for row, wrong in zip(rows, counts):
+        state = sqlstate(api.complete, row.job, row.fence, counts=wrong)
+        assert state == (None if wrong == counts[2] else "22023")
+    answers = api.rows("complete_many", **pairs, counts=counts)
+    assert [row.answer for row in answers] == ["won", "won", "stale", "won"]
+    assert [api.state(row.job) for row in rows].count("scheduled") == 3
+    assert api.value("fold_batches") == 0 and batch.counts() == {"main": {"n": 2**63 - 1}}
 
 
 def named(names):

@@ -164,3 +164,17 @@ def test_log_partitions_reach_twenty_days_ahead(db):
     )
     ahead = {day for (day,) in days}
     assert ahead >= set(range(0, 20))
+
+
+def test_a_clock_that_was_set_back_finds_its_day(db, api):
+    """The bug: the last of the twenty days is there, so nothing is attached, and for ten
+    days each line of a log is refused: what migrate on a clock ten days ahead leaves."""
+    days = [name for (name,) in db.execute(
+        "SELECT 'pawl.log_p' || to_char(now() AT TIME ZONE 'UTC' + d * interval '1 day',"
+        " 'YYYYMMDD') FROM generate_series(-1, 9) d")]
+    for name in days:
+        db.execute(f"DROP TABLE {name}")
+    api.push()
+    claim = api.claim_one(api.worker_start())
+    api.value("log", job=claim.job, fence=claim.fence, message="on the day")
+    assert all(db.value("SELECT to_regclass(%s) IS NOT NULL", [name]) for name in days)
