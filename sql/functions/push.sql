@@ -19,9 +19,10 @@
 -- Index: sleeper_pkey.
 -- Locks: none but those of inserts, and waits for nobody, but for what enter_batch and
 -- then take_key do.
--- The job is inserted first, so that pos is drawn, and the flags of sleepers are looked
--- for, after the transaction has its xid (see ring): both in the second statement, for
--- each statement costs as much as the rows that it writes.  An expression is prepared anew
+-- The id is the position too, so it is drawn after the transaction has its xid; and so do
+-- groups need it (see group_dispatch).  The flags of sleepers are looked for likewise (see
+-- ring), in the second statement, for each statement costs as much as the rows that it
+-- writes.  An expression is prepared anew
 -- in each transaction, at a microsecond or two, and the call of another function costs ten:
 -- so there are few of them here.
 CREATE OR REPLACE FUNCTION pawl.push(
@@ -64,8 +65,7 @@ BEGIN
 		priority := coalesce(priority, 5);
 		PERFORM pawl.check_job(kind, args, queue, priority, max_attempts, timeout, meta);
 		IF num_nonnulls(group_key, run_key) > 0 THEN
-			-- the id is drawn after the transaction has its xid: see group_dispatch
-			PERFORM pawl.check_group(group_key, run_key), pg_current_xact_id();
+			PERFORM pawl.check_group(group_key, run_key);
 		END IF;
 		IF num_nonnulls(batch, stage, parent_fence, parent) > 0 THEN
 			SELECT e.epoch, e.into_stage INTO epoch, stage
@@ -78,7 +78,7 @@ BEGIN
 		END IF;
 	END IF;
 	IF unique_key IS NULL THEN
-		id := nextval('pawl.job_id');
+		id := CASE WHEN pg_current_xact_id() IS NOT NULL THEN nextval('pawl.job_id') END;
 	ELSE
 		PERFORM pawl.check_key(unique_key, unique_until);
 		until_start := coalesce(unique_until = 'start', false);
@@ -100,8 +100,8 @@ BEGIN
 		until_start, queue, kind, args, meta, unique_key, batch, epoch, stage, group_key,
 		run_key);
 	IF (run_at > clock_timestamp() OR group_key IS NOT NULL) IS NOT TRUE THEN
-		INSERT INTO pawl.ready (job_id, priority, traits, queue, kind)
-		VALUES (id, priority, traits, queue, kind)
+		INSERT INTO pawl.ready (job_id, pos, priority, traits, queue, kind)
+		VALUES (id, id, priority, traits, queue, kind)
 		RETURNING EXISTS (SELECT FROM pawl.sleeper s WHERE s.shard = 0 AND s.queue = queue)
 			OR current_setting('transaction_isolation') <> 'read committed' INTO rings;
 		IF rings THEN

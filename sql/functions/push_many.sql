@@ -12,8 +12,8 @@
 -- P0002, PW004 and PW001, as push.
 -- Locks: none but those of inserts, and waits for nobody, but for what enter_batches and
 -- then take_keys do: keys are taken ascending bytewise, whatever their order in the call.
--- The jobs are inserted first, so that positions are drawn after the transaction has its
--- xid, and in the order of the input; it rings last (see ring).
+-- Ids are positions too, and drawn in the order of the input after the transaction has its
+-- xid; it rings last (see ring).
 CREATE OR REPLACE FUNCTION pawl.push_many(
 	kind text,
 	args jsonb[],
@@ -57,15 +57,14 @@ BEGIN
 			HINT = 'Store the data elsewhere and push a reference to it.';
 	END IF;
 	IF num_nonnulls(group_keys, run_keys) > 0 THEN
-		-- ids are drawn after the transaction has its xid: see group_dispatch
-		PERFORM pawl.check_groups(group_keys, run_keys, cardinality(args)),
-			pg_current_xact_id();
+		PERFORM pawl.check_groups(group_keys, run_keys, cardinality(args));
 	END IF;
 	IF num_nonnulls(batch, stage, parent_fence, parent) > 0 THEN
 		SELECT e.epoch, e.into_stage INTO epoch, stage
 		FROM pawl.enter_batch(batch, stage, parent, parent_fence) e;
 	END IF;
 	IF unique_keys IS NULL THEN
+		PERFORM pg_current_xact_id();
 		SELECT array_agg(nextval('pawl.job_id')) INTO ids
 		FROM generate_series(1, cardinality(args));
 	ELSE
@@ -105,8 +104,8 @@ BEGIN
 		FROM unnest(ids, unique_keys, made, group_keys) u (id, key, made, group_key)
 		WHERE u.made IS NOT FALSE AND u.group_key IS NULL;
 	ELSE
-		INSERT INTO pawl.ready (job_id, priority, traits, queue, kind)
-		SELECT u.id, priority, pawl.traits(u.key IS NOT NULL, batch IS NOT NULL), queue, kind
+		INSERT INTO pawl.ready (job_id, pos, priority, traits, queue, kind)
+		SELECT u.id, u.id, priority, pawl.traits(u.key IS NOT NULL, batch IS NOT NULL), queue, kind
 		FROM unnest(ids, unique_keys, made, group_keys) u (id, key, made, group_key)
 		WHERE u.made IS NOT FALSE AND u.group_key IS NULL;
 		PERFORM pawl.ring(ARRAY[queue]);
@@ -163,14 +162,12 @@ BEGIN
 		SELECT e.epochs, e.into_stages INTO epochs, stages
 		FROM pawl.enter_batches(batches, stages, parents, fences) e;
 	END IF;
-	IF group_names IS NOT NULL THEN
-		PERFORM pg_current_xact_id();	-- before ids are drawn: see group_dispatch
-	END IF;
 	IF cardinality(array_remove(keys, NULL)) > 0 THEN
 		SELECT k.jobs, k.made INTO ids, made
 		FROM pawl.take_keys(pawl.scoped_keys(group_names, keys), starts,
 			current_setting('lock_timeout')::interval) k;
 	ELSE
+		PERFORM pg_current_xact_id();
 		SELECT array_agg(nextval('pawl.job_id')) INTO ids
 		FROM generate_series(1, cardinality(kinds));
 	END IF;
@@ -200,8 +197,8 @@ BEGIN
 	FROM unnest(ids, run_ats, priorities, queue_names, kinds, keys, batches, group_names,
 		made) s (id, run_at, priority, queue, kind, key, batch, group_key, made)
 	WHERE s.made IS NOT FALSE AND s.run_at > stamp AND s.group_key IS NULL;
-	INSERT INTO pawl.ready (job_id, priority, traits, queue, kind)
-	SELECT s.id, s.priority, pawl.traits(s.key IS NOT NULL, s.batch IS NOT NULL), s.queue, s.kind
+	INSERT INTO pawl.ready (job_id, pos, priority, traits, queue, kind)
+	SELECT s.id, s.id, s.priority, pawl.traits(s.key IS NOT NULL, s.batch IS NOT NULL), s.queue, s.kind
 	FROM unnest(ids, run_ats, priorities, queue_names, kinds, keys, batches, group_names,
 		made) s (id, run_at, priority, queue, kind, key, batch, group_key, made)
 	WHERE s.made IS NOT FALSE AND (s.run_at > stamp) IS NOT TRUE AND s.group_key IS NULL;

@@ -1,7 +1,8 @@
 -- take_key(key, until_start, candidate, patience): the live job of a unique key; where
 -- there is none, the key is taken for a job that the caller makes in this transaction
 --
--- candidate: the id of that job (NULL: a new one).  patience: wait at most so long; 5 s
+-- candidate: the id of that job (NULL: a new one, drawn after the transaction has its xid,
+-- as all ids are, but not where there is a live job).  patience: wait at most so long; 5 s
 -- when it is 0 or more than that.
 -- Returns: job; taken: the key was free, and is held for the caller's job now.
 -- READ COMMITTED: look; else insert; if that gave nothing look again, for the holder may
@@ -36,7 +37,8 @@ BEGIN
 		END IF;
 		IF job IS NULL THEN
 			INSERT INTO pawl.unique_key (job_id, until_start, key)
-			VALUES (coalesce(candidate, nextval('pawl.job_id')), until_start, key)
+			VALUES (coalesce(candidate, CASE WHEN pg_current_xact_id() IS NOT NULL
+				THEN nextval('pawl.job_id') END), until_start, key)
 			ON CONFLICT DO NOTHING
 			RETURNING job_id INTO job;
 			taken := FOUND;

@@ -43,6 +43,9 @@ BEGIN
 		ORDER BY k.key COLLATE "C", k.o) d
 	LEFT JOIN LATERAL (SELECT f.job_id, f.until_start FROM pawl.unique_key f
 		WHERE looks AND f.shard = 0 AND f.key = d.key OFFSET 0) u ON true;
+	IF held < cardinality(keys) THEN
+		PERFORM pg_current_xact_id();	-- before ids are drawn, which are positions
+	END IF;
 	IF held = 0 AND cardinality(names) = cardinality(keys) THEN
 		SELECT array_agg(nextval('pawl.job_id')) INTO jobs
 		FROM generate_series(1, cardinality(keys));
@@ -57,6 +60,7 @@ BEGIN
 	candidates := ARRAY(SELECT jobs[n.first]
 		FROM unnest(firsts) WITH ORDINALITY n (first, o) ORDER BY n.o);
 	IF NOT looks OR NOT pawl.take_at_once(names, frees, candidates, holders, holders_free) THEN
+		PERFORM pg_current_xact_id();
 		BEGIN
 			FOR i IN 1..coalesce(cardinality(names), 0) LOOP
 				at := i;

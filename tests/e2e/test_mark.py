@@ -104,7 +104,7 @@ def test_new_claimer_begins_at_the_floor(db, api):
         for _ in range(12):
             api.query("SELECT count(*) FROM pawl.claim(%s, 10000, kinds => '{k}')", [worker])
         from_zero = claim_pages(api, worker)
-        mark = api.one("SELECT last_value FROM pawl.pos")
+        mark = api.one("SELECT last_value FROM pawl.job_id")
         api.query("SELECT pawl.raise_floor('default', 5, '{k}', %s, 'another')", [mark])
         assert api.query("SELECT FROM pawl.lane") == []
         api.query("SELECT pawl.raise_floor('default', 5, '{k}', %s,"
@@ -121,13 +121,13 @@ def test_positions_that_are_drawn_anew(db, api):
         return api.one("SELECT count(*) FROM pawl.outcome")
 
     with Fleet(db, 1, "-j", "2", "--poll", "100ms", handlers={"k": "true"}) as fleet:
-        db.execute("SELECT setval('pawl.pos', 1000000)")
+        db.execute("SELECT setval('pawl.job_id', 1000000)")
         api.push_some(5, kind="k")
         wait_until(lambda: ended() == 5, 20, fleet.logs)
         wait_until(lambda: api.query("SELECT FROM pawl.lane WHERE floor > 999999") != [], 20,
                    "the sweep to raise the floor")
         db.execute("DELETE FROM pawl.lane")
-        db.execute("SELECT setval('pawl.pos', 1000)")
+        db.execute("SELECT setval('pawl.job_id', 1000)")
         db.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                    " WHERE application_name LIKE 'pawl claim %'")
         api.push_some(5, kind="k")

@@ -82,7 +82,7 @@ class Jumper(Chance):
     pause_s = SECONDS / 8
 
     def act(self, api, connection):
-        api.query("SELECT setval('pawl.pos', last_value + 110000) FROM pawl.pos")
+        api.query("SELECT setval('pawl.job_id', last_value + 110000) FROM pawl.job_id")
         connection.commit()
 
 
@@ -93,7 +93,7 @@ class HastyFloor(Chance):
         for queue in QUEUES:
             for priority in (4, 5):
                 api.query("SELECT pawl.raise_floor(%s, %s, %s, last_value,"
-                          " substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)) FROM pawl.pos",
+                          " substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)) FROM pawl.job_id",
                           [queue, priority, list(KINDS)])
         connection.commit()
 

@@ -199,7 +199,7 @@ READABLE = {
     **dict.fromkeys(("silent_wait", "silent_wait_end", "sleeper", "stall"), NOBODY),
 }
 
-SEQUENCES = {"job_id", "fence", "pos", "attempt_id", "log_id", "batch_id", "batch_delta_id"}
+SEQUENCES = {"job_id", "fence", "attempt_id", "log_id", "batch_id", "batch_delta_id"}
 
 
 @pytest.fixture(scope="module")

@@ -207,6 +207,36 @@ def test_push_many_keeps_the_order(api):
         assert [row.job_id for row in taken] == jobs
 
 
+def test_the_position_is_the_id(api):
+    """Of what is ready from its push on; what comes back draws a number of its own.
+
+    The bug: an id that is drawn before the transaction has its xid is a position that a
+    mark may pass over; so one that takes no part in the order, of a live job, draws none.
+    """
+    jobs = [api.push(), api.push(unique_key="a")]
+    jobs += [row.job for row in api.rows("push_many", kind="k", args=json_array([{}] * 2))]
+    jobs += [row.job for row in api.rows("push_many", jobs=Jsonb([{"kind": "k"}] * 2))]
+    jobs += [row.job for row in api.rows("push_many", kind="k", args=json_array([{}] * 2),
+                                         unique_keys=["b", "a"])][:1]
+    later = api.push(run_at="infinity")
+    api.query("UPDATE pawl.scheduled SET due = now() RETURNING 1")
+    assert api.value("promote") == 1
+    rows = api.query("SELECT job_id, pos FROM pawl.ready ORDER BY job_id")
+    assert [row.job_id for row in rows] == sorted([*jobs, later])
+    assert [row.job_id for row in rows if row.pos != row.job_id] == [later]
+    assert max(row.pos for row in rows) == rows[-1].pos > later
+
+
+@pytest.mark.parametrize("call", ["push('k', unique_key => 'a')",
+                                  "push_many('k', '{null}'::jsonb[], unique_keys => '{a}')"])
+def test_a_push_of_a_live_key_changes_nothing(api, call):
+    """Not even an xid is taken."""
+    api.push(unique_key="a")
+    with api.connection.transaction():
+        api.query(f"SELECT * FROM pawl.{call}")
+        assert api.one("SELECT pg_current_xact_id_if_assigned()") is None
+
+
 def test_push_many_of_nothing(api):
     """Empty input pushes nothing and is no error."""
     assert api.rows("push_many", jobs=Jsonb([])) == []

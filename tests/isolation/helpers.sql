@@ -22,7 +22,7 @@ BEGIN
 	DELETE FROM pawl.worker;
 	DELETE FROM t.worker;
 	PERFORM setval('pawl.job_id', 1, false), setval('pawl.fence', 1, false),
-		setval('pawl.pos', 1, false), setval('pawl.batch_id', 1, false);
+		setval('pawl.batch_id', 1, false);
 	INSERT INTO t.worker VALUES
 		('a', pawl.worker_start('a', interval '1 hour')),
 		('b', pawl.worker_start('b', interval '1 hour'));

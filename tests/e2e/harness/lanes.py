@@ -69,11 +69,11 @@ class EarlyPosition(Writer):
     """Naive: the position is drawn before the transaction has an xid."""
 
     def transaction(self, connection):
-        (pos,) = connection.execute("SELECT nextval('pawl.pos')").fetchone()
+        (pos,) = connection.execute("SELECT nextval('pawl.job_id')").fetchone()
         self.stop.wait(0.1)
         connection.execute(
             "INSERT INTO pawl.ready (job_id, pos, priority, queue, kind)"
-            " VALUES (nextval('pawl.job_id'), %s, 5, 'a', 'k')", [pos])
+            " VALUES (%s, %s, 5, 'a', 'k')", [pos, pos])
         connection.commit()
 
 
