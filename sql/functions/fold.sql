@@ -38,9 +38,14 @@ BEGIN
 	IF NOT FOUND THEN
 		RETURN pawl.state_unless_busy(batch);
 	END IF;
+	IF held.folded > pg_snapshot_xmax(pg_current_snapshot()) THEN
+		held.folded := '0';	-- restored from a server whose transactions were further on
+		walked := true;
+	END IF;
 	IF held.cancelled_at IS NOT NULL THEN
 		SELECT * INTO walk FROM pawl.cancel_chunk(held);
-		walked := (walk.swept, walk.busy) IS DISTINCT FROM (held.swept, held.busy);
+		walked := walked
+			OR (walk.swept, walk.busy) IS DISTINCT FROM (held.swept, held.busy);
 		held.swept := walk.swept;
 		held.busy := walk.busy;
 		more := walk.more;

@@ -29,6 +29,7 @@ BEGIN
 	PERFORM pawl.check_isolation('fold_batches');
 	FOR b IN
 		SELECT t.id, t.cancelled_at IS NOT NULL
+			OR t.folded > pg_snapshot_xmax(pg_current_snapshot())	-- see fold
 			OR EXISTS (SELECT FROM pawl.batch_delta d
 				WHERE d.shard = 0 AND d.batch = t.id AND d.epoch = t.epoch
 					AND d.xid >= t.folded)

@@ -16,6 +16,7 @@ DECLARE
 	moved boolean;
 BEGIN
 	SELECT count(*), bool_or(b.cancelled_at IS NOT NULL
+		OR b.folded > pg_snapshot_xmax(pg_current_snapshot())
 		OR EXISTS (SELECT FROM pawl.batch_delta d
 			WHERE d.shard = 0 AND d.batch = b.id AND d.epoch = b.epoch
 				AND d.xid >= b.folded)

@@ -422,3 +422,18 @@ def test_an_outsider_that_locks_a_delta_loses_nothing(db, api, worker_id):
         assert batch.fold() == "open" and batch.counters() == (2, 1, 0, 0)
     end(api, worker_id)
     assert batch.seal() == "succeeded" and batch.counters() == (2, 2, 0, 0)
+
+
+def test_a_restored_batch_goes_on(api, worker_id):
+    """The bug: a dump is restored to a server whose transactions have smaller numbers than
+    the one up to which the batch was folded: what happens there never counts."""
+    batch = Batch(api)
+    batch.push(1)
+    end(api, worker_id)
+    batch.fold()
+    api.connection.execute("UPDATE pawl.batch SET folded = '4000000000'")
+    batch.push(1)
+    end(api, worker_id)
+    assert api.value("fold_waiting") and batch.counters() == (1, 1, 0, 0)
+    assert api.value("fold_batches") == 0 and batch.counters() == (2, 2, 0, 0)
+    assert not api.value("fold_waiting") and batch.seal() == "succeeded"
