@@ -333,11 +333,13 @@ def test_hostile_lines_of_c(db, api):
 
 
 def fill(db, jobs, lines):
-    """So many lines of so many jobs, in turn; each hundredth of a job's is an error."""
+    """So many lines of so many jobs, in turn, in three days; each hundredth of a job's is
+    an error."""
     db.execute(
-        "INSERT INTO pawl.log (job_id, fence, at, level, message) SELECT 1 + g %% %s, 1, now(),"
+        "INSERT INTO pawl.log (job_id, fence, at, level, message) SELECT 1 + g %% %s, 1,"
+        " now() + g * interval '2 days' / %s,"
         " (CASE WHEN g / %s %% 100 = 0 THEN 'error' ELSE 'info' END)::pawl.log_level,"
-        " 'line ' || g FROM generate_series(0, %s - 1) g", [jobs, jobs, lines])
+        " 'line ' || g FROM generate_series(0, %s - 1) g", [jobs, lines, jobs, lines])
     db.execute("ANALYZE pawl.log")
 
 
@@ -373,6 +375,7 @@ def test_reading_one_job_among_many(db, api):
     assert db.value("SELECT count(*) FROM pawl.logs WHERE job = 7") == 10_000
     for level in (None, "error"):
         looks = [planned(api, newest, 7, level, 100, None, None, None) for _ in range(3)]
+        print(f"of {lines} lines, level {level}: {looks}")
         assert all(whole == [] and buffers < 700 for buffers, whole, _ in looks), (level, looks)
         assert lines == 200_000 or min(ms for _, _, ms in looks) < 5, (level, looks)
     buffers, whole, _ = planned(api, arrays, 7)
