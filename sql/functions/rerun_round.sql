@@ -36,8 +36,11 @@ BEGIN
 			ORDER BY j.id) o'
 	INTO olds, keys, starts USING held.id, held.epoch, held.low, every;
 	IF olds IS NULL THEN
-		RAISE EXCEPTION 'batch % has no % jobs', batch,
-			CASE WHEN every THEN 'kept' ELSE 'failed' END USING ERRCODE = 'PW004';
+		RAISE EXCEPTION 'batch % has no % jobs to do again', batch,
+			CASE WHEN every THEN 'kept' ELSE 'failed' END USING ERRCODE = 'PW004',
+			HINT = CASE WHEN every THEN 'It is empty, or retention has taken them away.'
+				ELSE 'Those that were cancelled or have succeeded are done again with '
+					'"all".' END;
 	END IF;
 	SELECT k.jobs, k.made INTO ids, made
 	FROM pawl.take_keys((held.on_complete ->> 'unique_key') || keys,

@@ -64,7 +64,11 @@ run_shown(db *own_db, const batch_verb *verb, int64_t id, const char *text, outp
 	values[0] = number;
 	values[1] = db_text(result, 0, 0);
 	output_row(out, values);
-	return is_refused(verb, values[1]) ? EXIT_CONFLICT : 0;
+	if (!is_refused(verb, values[1]))
+		return 0;
+	(void) error_set(&error, PAWL_ERR_CONFLICT,
+	                 "batch %" PRId64 " is done already: nothing was changed", id);
+	return talk_error(&error);
 }
 
 int
