@@ -123,11 +123,14 @@ watch(const command_call *call, db *own_db, int64_t id)
 	for (;;)
 	{
 		auto_result *now = NULL;
+		unsigned told = talk_told();
 		pawl_error error;
 		int code = 0;
 
 		if (batch_read(own_db, id, &now, &error) != PAWL_OK)
 			return talk_error(&error);
+		if (talk_told() != told)
+			drawn = 0; /* it stands below the bars */
 		if (bars)
 			code = batch_bars_draw(now, &drawn);
 		else if (is_changed(shown, now))

@@ -37,9 +37,13 @@ const output_column JOB_LINE[JOB_LINE_COLUMNS] = {
 pawl_status
 job_find_state(db *own_db, int64_t id, pawl_state *ret_state, pawl_error *error)
 {
-	queue_call call = session_call(own_db);
+	queue_call call = session_first_call(own_db);
+	pawl_status status;
 
-	return state_of(&call, id, ret_state, error);
+	do
+		status = state_of(&call, id, ret_state, error);
+	while (session_again(&call, status));
+	return status;
 }
 
 /* A time, or an id: 0 means none. */

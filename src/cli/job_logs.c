@@ -99,21 +99,31 @@ typedef struct logs_view
 
 /* ------------------------------------------------------------ showing ------------ */
 
+/* What a message says in further lines stands under its first: none looks like another's. */
 static void
 show_plain(const char *const *values)
 {
 	auto_buffer b = BUFFER_INIT;
+	auto_buffer text = BUFFER_INIT;
 	bool superseded = values[JOB_LINE_SUPERSEDED][0] == 't';
+	size_t indent;
 
-	buffer_appendf(&b, "%s %-5s %s", values[JOB_LINE_AT], values[JOB_LINE_LEVEL],
-	               superseded ? "(superseded) " : "");
-	output_printable(&b, values[JOB_LINE_MESSAGE]);
+	buffer_appendf(&b, "%s %-5s ", values[JOB_LINE_AT], values[JOB_LINE_LEVEL]);
+	indent = b.length;
+	buffer_append(&b, superseded ? "(superseded) " : "");
+	output_printable(&text, values[JOB_LINE_MESSAGE]);
 	if (values[JOB_LINE_CONTEXT] != NULL)
 	{
-		buffer_append_char(&b, ' ');
-		output_printable(&b, values[JOB_LINE_CONTEXT]);
+		buffer_append_char(&text, ' ');
+		output_printable(&text, values[JOB_LINE_CONTEXT]);
 	}
-	if (buffer_ok(&b))
+	for (size_t i = 0; buffer_ok(&text) && i < text.length; i++)
+	{
+		buffer_append_char(&b, text.data[i]);
+		if (text.data[i] == '\n')
+			buffer_appendf(&b, "%*s", (int) indent, "");
+	}
+	if (buffer_ok(&b) && buffer_ok(&text))
 		(void) puts(b.data);
 }
 

@@ -8,10 +8,12 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "cli/command.h"
@@ -118,18 +120,32 @@ output_row(output *out, const char *const *values)
 
 /* ------------------------------------------------------------ the end ------------ */
 
+/* The error of a write may be long past, and errno another's. */
+static bool
+is_reader_gone(void)
+{
+	struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+
+	return errno == EPIPE || (poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0);
+}
+
 int
 output_check(void)
 {
+	static int told; /* once, by whoever sees it first: the exit code */
 	pawl_error error;
 
-	if (fflush(stdout) == 0 && !ferror(stdout))
-		return 0;
-	if (errno == EPIPE)
-		return EXIT_SIGNAL + SIGPIPE; /* whoever reads has enough */
+	if (told != 0 || (fflush(stdout) == 0 && !ferror(stdout)))
+		return told;
+	if (is_reader_gone())
+	{
+		told = EXIT_SIGNAL + SIGPIPE; /* he has enough */
+		return told;
+	}
 	(void) error_set(&error, PAWL_ERR_SYSTEM, "could not write to standard output: %s",
 	                 strerror(errno));
-	return talk_error(&error);
+	told = talk_error(&error);
+	return told;
 }
 
 int

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "cli/talk.h"
 #include "db/embedded.h"
 #include "db/migrate.h"
 
@@ -66,15 +67,40 @@ session_call(db *own_db)
 	                    .deadline_ms = clock_ms() + SESSION_TRY_MS};
 }
 
+queue_call
+session_first_call(db *own_db)
+{
+	return (queue_call){
+		.db = own_db, .limits = DB_LIMITS_DEFAULT, .deadline_ms = CALL_ONCE};
+}
+
+bool
+session_again(queue_call *call, pawl_status status)
+{
+	bool gone = status == PAWL_ERR_CONNECT || status == PAWL_ERR_CONNECTION;
+
+	if (call->deadline_ms != CALL_ONCE || (!gone && status != PAWL_ERR_TRANSIENT))
+		return false;
+	if (gone)
+		talk("the connection to the server is lost; trying for %d s to have another",
+		     SESSION_TRY_MS / 1000);
+	*call = session_call(call->db);
+	return true;
+}
+
 pawl_status
 session_query(db *own_db, const char *name, const db_params *params,
               db_result **ret_result, pawl_error *error)
 {
 	const embedded_file *file = embedded_find(&EMBEDDED_QUERIES, name);
-	queue_call call = session_call(own_db);
+	queue_call call = session_first_call(own_db);
+	pawl_status status;
 
 	assert(file != NULL);
-	return call_run(&call, file->text, params, ret_result, error);
+	do
+		status = call_run(&call, file->text, params, ret_result, error);
+	while (session_again(&call, status));
+	return status;
 }
 
 pawl_status

@@ -24,7 +24,19 @@ PAWL_CHECK pawl_status session_open(const command_call *call, db **ret_db,
 /* The bounds of one verb from now on. */
 queue_call session_call(db *own_db);
 
-/* Run a query of sql/queries by its name. */
+/*
+ * The same for a read, begun by a call that is tried once: when it fails for want of a
+ * server, that is told before it is tried for long.
+ *
+ *	queue_call call = session_first_call(db);
+ *	do
+ *		status = verb(&call, ...);
+ *	while (session_again(&call, status));
+ */
+queue_call session_first_call(db *own_db);
+bool session_again(queue_call *call, pawl_status status);
+
+/* Run a query of sql/queries by its name; a read. */
 PAWL_CHECK pawl_status session_query(db *own_db, const char *name,
                                      const db_params *params, db_result **ret_result,
                                      pawl_error *error);

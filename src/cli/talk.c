@@ -8,6 +8,7 @@
 #include "cli/talk.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -21,6 +22,8 @@
 
 /* Set once by main, before there are threads. */
 static bool quiet_wanted;
+
+static atomic_uint told;
 
 void
 talk_quiet(bool quiet)
@@ -45,6 +48,13 @@ say(const buffer *b)
 	else
 		(void) fputs(b->data, stderr);
 	(void) fflush(stderr);
+	told++;
+}
+
+unsigned
+talk_told(void)
+{
+	return told;
 }
 
 /* ------------------------------------------------------------ errors ------------- */

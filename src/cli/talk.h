@@ -38,6 +38,9 @@ void talk_hint(const char *format, ...) PAWL_PRINTF(1, 2);
  */
 void talk_notice(pawl_level level, const char *message, void *closure);
 
+/* How many messages were told so far. */
+unsigned talk_told(void);
+
 /* Is stderr a terminal, and talking wanted? */
 bool talk_terminal(void);
 

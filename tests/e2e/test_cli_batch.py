@@ -1,12 +1,16 @@
 """`pawl batch`: open, seal, list, show, wait, cancel, rerun."""
 
+import fcntl
 import json
 import os
 import pty
 import signal
+import struct
 import subprocess
+import termios
 
 import pytest
+from harness.api import Api
 from harness.paths import program
 from harness.program import environment, run_pawl
 from harness.wait import wait_until
@@ -38,8 +42,8 @@ def run_all(api, n=10, fail=0, pages=0):
     return len(claims)
 
 
-def start(db, *args, stdout=subprocess.PIPE):
-    return subprocess.Popen([program(), "batch", *map(str, args)], env=environment(db),
+def start(db, *args, noun="batch", stdout=subprocess.PIPE):
+    return subprocess.Popen([program(), noun, *map(str, args)], env=environment(db),
                             stdout=stdout, stderr=subprocess.PIPE, text=True)
 
 
@@ -112,10 +116,12 @@ def test_cancel_and_rerun(db, api):
     assert rows(db, "show", batch)[0]["epoch"] == 2
     run_all(api)
     api.value("fold", batch=batch)
-    answers = rows(db, "cancel", batch, other, "--reason", "enough", check=5)
-    assert [a["state"] for a in answers] == ["succeeded", "cancelled"]
+    cancel = call(db, "cancel", batch, other, "--reason", "enough", "-o", "jsonl", check=5)
+    states = [json.loads(line)["state"] for line in cancel.stdout.splitlines()]
+    assert states == ["succeeded", "cancelled"]
+    assert cancel.stderr == f"pawl: error: batch {batch} is done already: nothing was changed\n"
     assert rows(db, "show", other)[0]["reason"] == "enough"
-    call(db, "rerun", batch, check=5)
+    assert '"all"' in call(db, "rerun", batch, check=5).stderr
     call(db, "rerun", batch, "--only", "all")
 
 
@@ -179,6 +185,65 @@ def test_watch_on_a_terminal(db, api, end):
     assert '{"pages": 2}' in text
     if end == "done":
         assert "\x1b[3A\r" in text and f"[{'#' * 30}] 100.0%  4/4" in text
+
+
+def test_a_low_window(db, api):
+    """The bug: of more stages than the window has lines each drawing scrolls, and the bars
+    run down the screen; stages with long names push their bars out of the column."""
+    names = [f"stage {n}" for n in range(19)] + ["a name in many wörds"]
+    batch = opened(db, *(word for name in names for word in ("--stage", name)))
+    for name in names:
+        api.push("k", batch=batch, stage=name)
+    api.value("batch_seal", batch=batch)
+    run_all(api, 14)
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 80, 0, 0))
+    watch = start(db, "show", batch, "-w", stdout=theirs)
+    os.close(theirs)
+    shown = b""
+    while b"\x1b[?7h" not in shown:
+        shown += os.read(ours, 65536)
+    watch.kill()
+    watch.communicate()
+    os.close(ours)
+    lines = shown.decode().split("\r\n")
+    assert len(lines) == 10 and "(13 more stages: " in lines[8]
+    assert [line.split(" [")[0].strip() for line in lines[1:8]] == names[13:]
+    assert len({line.index("[", 1) for line in lines[1:8]}) == 1
+
+
+def test_who_waits_goes_on_when_the_server_is_back(base_cluster):
+    """The bugs: a restart of the server ends whoever waits; or nothing tells that what
+    stands there is old."""
+    server = base_cluster.copy(durable=False).start()
+    try:
+        own = server.new_database()
+        with own.connect() as connection:
+            api = Api(connection)
+            batch = opened(own)
+            job = api.push("k", batch=batch)
+            api.value("batch_seal", batch=batch)
+        waiting = [start(own, "wait", batch), start(own, "show", batch, "-w"),
+                   start(own, "logs", job, "-f", noun="job")]
+        seen = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'pawl cli %'"
+        wait_until(lambda: own.value(seen) == 3, 10, "all to wait")
+        server.stop()
+        told = [process.stderr.readline() for process in waiting]
+        assert all("connection to the server is lost" in line for line in told), told
+        server.start()
+        with own.connect() as connection:
+            api = Api(connection)
+            claim = api.claim_one(api.worker_start())
+            api.value("log", job=job, fence=claim.fence, message="back again")
+            api.complete(job, claim.fence)
+            api.value("fold", batch=batch)
+        ends = [process.communicate(timeout=30) for process in waiting]
+        assert [process.returncode for process in waiting] == [0] * 3, ends
+        assert [err for _, err in ends] == [""] * 3
+        assert "succeeded" in ends[0][0] and '"succeeded"' in ends[1][0]
+        assert ends[2][0].endswith("back again\n")
+    finally:
+        server.remove()
 
 
 def test_roles(cluster, db, api):

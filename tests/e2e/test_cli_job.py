@@ -166,6 +166,31 @@ def test_show_tells_the_whole_life(db, api):
     assert shown(db, completion)["stage"] is None
 
 
+def test_further_lines_of_a_message_stand_below_it(db, api):
+    """The bug: a message of several lines looks like several messages, one of which can
+    have been made to look like another's."""
+    job = api.push("k")
+    claim = claimed(api, job)
+    api.value("log", job=job, fence=claim.fence, message="one\n2026-01-01T00:00:00.000Z error no")
+    first, second = run_pawl(db, "job", "logs", job).stdout.splitlines()
+    assert first.endswith(" info  one") and second == " " * 31 + "2026-01-01T00:00:00.000Z error no"
+
+
+def test_whoever_follows_ends_when_nobody_reads(db, api):
+    """The bug: `pawl job logs -f | head` ends with an error that says "Success"."""
+    job = api.push("k")
+    claim = claimed(api, job)
+    api.value("log", job=job, fence=claim.fence, message="first")
+    follow = subprocess.Popen([program(), "job", "logs", str(job), "-f"], env=environment(db),
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert follow.stdout.readline().endswith("first\n")
+    follow.stdout.close()
+    api.value("log", job=job, fence=claim.fence, message="second")
+    assert follow.wait(20) == 128 + signal.SIGPIPE
+    assert follow.stderr.read() == ""
+    follow.stderr.close()
+
+
 def steps(db, job):
     return [(step["at"] is not None, step["state"], step["attempt"], step["error"])
             for step in shown(db, job)["life"]]
