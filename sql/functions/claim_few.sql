@@ -10,9 +10,9 @@
 -- Locks: the worker's row FOR KEY SHARE with its lease checked; then up to n rows of
 -- ready, SKIP LOCKED; deletes the unique keys of those that are free from the start on;
 -- with jobs of batches then as end_cancelled.
--- Index: ready_walk; unique_key by job; job by primary key, by a statement for each, that is
--- planned with the id, for one partition.  The settings pin these plans, and keep the first
--- statement planned.  Rows are deleted by ctid: they are locked, and are never updated.
+-- Index: ready_walk; unique_key by job; job by primary key, in one partition (see
+-- description_text).  The settings pin these plans, and keep the statements planned.  Rows
+-- are deleted by ctid: they are locked, and are never updated.
 CREATE OR REPLACE FUNCTION pawl.claim_few(
 	worker uuid,
 	n int,
@@ -39,6 +39,7 @@ DECLARE
 	paused text[];
 	seen text;
 	batched boolean;
+	described record;
 	patience interval;
 BEGIN
 	FOR leased, paused, seen, batched, job, fence, kind, queue, attempt, lane, pos,
@@ -97,10 +98,12 @@ BEGIN
 			IF batched THEN
 				fence := (pawl.end_cancelled(ARRAY[job], ARRAY[fence]))[1];
 			END IF;
-			EXECUTE 'SELECT d.args, d.batch, d.stage, d.meta, d.timeout FROM pawl.job d
-				WHERE d.shard = 0 AND d.id = $1'
-			INTO args, batch, stage, meta, patience USING job;
-			patience := coalesce(patience, interval '15 min');
+			described := pawl.description(job);
+			args := described.args;
+			batch := described.batch;
+			stage := described.stage;
+			meta := described.meta;
+			patience := coalesce(described.timeout, interval '15 min');
 			deadline_at := CASE WHEN patience > interval '0' THEN stamp + patience END;
 			timeout_ms := extract(epoch FROM patience) * 1000;
 			RETURN NEXT;

@@ -94,6 +94,62 @@ def test_the_boundary(db, api):
     assert [row.id for row in api.rows("job_list", state="cancelled")] == jobs[::-1]
 
 
+# as one would write it: one plan for all partitions
+NAIVE_DESCRIPTION = """
+CREATE OR REPLACE FUNCTION pawl.description(job bigint, OUT args jsonb, OUT batch bigint,
+	OUT stage text, OUT meta jsonb, OUT timeout interval)
+LANGUAGE plpgsql AS $$
+BEGIN
+	SELECT d.args, d.batch, d.stage, d.meta, d.timeout INTO args, batch, stage, meta, timeout
+	FROM pawl.job d WHERE d.shard = 0 AND d.id = job;
+END
+$$
+"""
+
+
+def locked_by_a_claim(db, wid):
+    """How many partitions of job a claim of one job has locked, again and again."""
+    counts = set()
+    with db.connect() as connection:
+        api = Api(connection)
+        for job in api.push_some(7):
+            with connection.transaction():
+                (row,) = api.claim(wid, 1)
+                assert (row.job, row.args) == (job, {})
+                counts.add(api.query(
+                    "SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation"
+                    " WHERE l.pid = pg_backend_pid() AND c.relname ~ '^job_p[0-9]+$'")[0][0])
+    return counts
+
+
+def test_a_claim_of_one_locks_one_partition(db, api):
+    """In the partition that is being filled, the next, and one that the function that reads
+    descriptions does not know yet.
+
+    Red on: a plan that is kept, over the whole table: it locks a hundred partitions.
+    """
+    wid = api.worker_start()
+    for first in (0, SIZE - 4, 50 * SIZE):
+        db.execute("SELECT setval('pawl.job_id', %s)", [first + 1])
+        assert locked_by_a_claim(db, wid) == {1}
+    db.execute(NAIVE_DESCRIPTION)
+    assert min(locked_by_a_claim(db, wid)) > 100
+
+
+def test_descriptions_are_read_where_jobs_are_pushed(db, api):
+    """A starting worker writes the function anew for the partitions that are being filled.
+
+    Red on: never written again: from the next partition on each claim plans its statement.
+    """
+    source = "SELECT prosrc FROM pg_proc WHERE oid = 'pawl.description(bigint)'::regprocedure"
+    assert "pawl.job_p0 " in db.value(source) and "pawl.job_p1 " in db.value(source)
+    db.execute("SELECT setval('pawl.job_id', %s)", [7 * SIZE])
+    assert "pawl.job_p7 " not in db.value(source)
+    api.worker_start()
+    assert "pawl.job_p7 " in db.value(source) and "pawl.job_p8 " in db.value(source)
+    assert "pawl.job_p0 " not in db.value(source)
+
+
 def test_migrate_attaches_a_hundred(db):
     """For the jobs and for their outcomes alike."""
     assert len(partitions(db, "job")) > 100

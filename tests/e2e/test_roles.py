@@ -132,6 +132,8 @@ FUNCTIONS = {
     "check_pairs": NOBODY,
     "cut": NOBODY,
     "describe": NOBODY,
+    "description": NOBODY,
+    "description_text": NOBODY,
     "drop_partition": NOBODY,
     "empty_partition": NOBODY,
     "first_due": NOBODY,
