@@ -13,6 +13,9 @@
 #include "db/embedded.h"
 #include "db/migrate.h"
 
+/* What the user has said; set by the main thread before the call that it bounds. */
+static int64_t last_ms = CLOCK_NEVER;
+
 /*
  * Inside a handler it is the job's session, by the name that the worker has given to
  * all of them (PGAPPNAME): who waits for it is told the job, and the watch for waits
@@ -59,12 +62,20 @@ session_open(const command_call *call, db **ret_db, pawl_error *error)
 	return PAWL_OK;
 }
 
+void
+session_until(int64_t deadline_ms)
+{
+	last_ms = deadline_ms;
+}
+
 queue_call
 session_call(db *own_db)
 {
+	int64_t end_ms = clock_ms() + SESSION_TRY_MS;
+
 	return (queue_call){.db = own_db,
 	                    .limits = DB_LIMITS_DEFAULT,
-	                    .deadline_ms = clock_ms() + SESSION_TRY_MS};
+	                    .deadline_ms = end_ms < last_ms ? end_ms : last_ms};
 }
 
 queue_call
@@ -81,10 +92,10 @@ session_again(queue_call *call, pawl_status status)
 
 	if (call->deadline_ms != CALL_ONCE || (!gone && status != PAWL_ERR_TRANSIENT))
 		return false;
-	if (gone)
-		talk("the connection to the server is lost; trying for %d s to have another",
-		     SESSION_TRY_MS / 1000);
 	*call = session_call(call->db);
+	if (gone && call->deadline_ms > clock_ms())
+		talk("the connection to the server is lost; trying for %d s to have another",
+		     (int) ((call->deadline_ms - clock_ms() + 999) / 1000));
 	return true;
 }
 

@@ -21,6 +21,9 @@ PAWL_CHECK pawl_status session_connect(const command_call *call, db **ret_db,
 PAWL_CHECK pawl_status session_open(const command_call *call, db **ret_db,
                                     pawl_error *error);
 
+/* From now on no call goes on trying beyond this. */
+void session_until(int64_t deadline_ms);
+
 /* The bounds of one verb from now on. */
 queue_call session_call(db *own_db);
 

@@ -46,6 +46,7 @@ wait_until(db *own_db, wait_look look, void *closure, int64_t deadline_ms,
 {
 	int64_t pause_ms = FIRST_PAUSE_MS;
 
+	session_until(deadline_ms);
 	for (;;)
 	{
 		size_t left = 0;

@@ -225,11 +225,14 @@ def test_who_waits_goes_on_when_the_server_is_back(base_cluster):
             api.value("batch_seal", batch=batch)
         waiting = [start(own, "wait", batch), start(own, "show", batch, "-w"),
                    start(own, "logs", job, "-f", noun="job")]
+        short = start(own, "wait", batch, "--timeout", "3s")
         seen = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'pawl cli %'"
-        wait_until(lambda: own.value(seen) == 3, 10, "all to wait")
+        wait_until(lambda: own.value(seen) == 4, 10, "all to wait")
         server.stop()
         told = [process.stderr.readline() for process in waiting]
         assert all("connection to the server is lost" in line for line in told), told
+        assert short.wait(20) in (4, 124), "it does not try beyond its own time"
+        short.communicate()
         server.start()
         with own.connect() as connection:
             api = Api(connection)
