@@ -55,11 +55,13 @@ DECLARE
 	epoch int;
 	traits smallint;
 BEGIN
-	-- One look passes what is plainly right; check_job judges the rest.
+	-- One look passes what is plain; check_job judges the rest.
 	IF (octet_length(kind) BETWEEN 1 AND 255 AND octet_length(queue) BETWEEN 1 AND 255
 			AND priority BETWEEN 0 AND 9 AND octet_length(args::text) <= 1048576
 			AND num_nonnulls(max_attempts, timeout, meta, group_key, run_key, batch, stage,
-				parent_fence, parent) = 0) IS NOT TRUE THEN
+				parent_fence, parent) = 0
+			AND current_setting('transaction_isolation') = 'read committed') IS NOT TRUE THEN
+		rings := current_setting('transaction_isolation') <> 'read committed';	-- see ring
 		args := coalesce(args, '{}');
 		queue := coalesce(queue, 'default');
 		priority := coalesce(priority, 5);
@@ -102,8 +104,8 @@ BEGIN
 	IF (run_at > clock_timestamp() OR group_key IS NOT NULL) IS NOT TRUE THEN
 		INSERT INTO pawl.ready (job_id, pos, priority, traits, queue, kind)
 		VALUES (id, id, priority, traits, queue, kind)
-		RETURNING EXISTS (SELECT FROM pawl.sleeper s WHERE s.shard = 0 AND s.queue = queue)
-			OR current_setting('transaction_isolation') <> 'read committed' INTO rings;
+		RETURNING rings OR EXISTS (SELECT FROM pawl.sleeper s
+			WHERE s.shard = 0 AND s.queue = queue) INTO rings;
 		IF rings THEN
 			PERFORM pawl.ring(ARRAY[queue]);
 		END IF;
