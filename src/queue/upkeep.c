@@ -113,13 +113,13 @@ upkeep_promote(const queue_call *call, int64_t since_us, int64_t *ret_n,
 }
 
 pawl_status
-upkeep_fold(const queue_call *call, int64_t cursor, int64_t *ret_next,
+upkeep_fold(const queue_call *call, int64_t cursor, int n, int64_t *ret_next,
             pawl_error *error)
 {
 	auto_params *params = db_params_new();
 
 	db_param_int(params, cursor);
-	db_param_int(params, UPKEEP_CHUNK);
+	db_param_int(params, n);
 	return call_run_int(call, "SELECT pawl.fold_batches($1::bigint, $2::int)", params,
 	                    ret_next, error);
 }

@@ -52,11 +52,12 @@ PAWL_CHECK pawl_status upkeep_promote(const queue_call *call, int64_t since_us,
                                       int64_t *ret_n, pawl_error *error);
 
 /*
- * Fold a chunk of the batches in which something has happened, those after cursor (0:
- * from the first).  *ret_next: where the next chunk begins; 0: that was the last; -1:
- * likewise, and there is more to do from the first on.
+ * Fold a chunk of the batches in which something has happened: of those after cursor (0:
+ * from the first) n are looked at.  *ret_next: where the next chunk begins; 0: that was
+ * the last; -1: likewise, and there is more to do from the first on.  n = 0: step past
+ * the next one, which is *ret_next.
  */
-PAWL_CHECK pawl_status upkeep_fold(const queue_call *call, int64_t cursor,
+PAWL_CHECK pawl_status upkeep_fold(const queue_call *call, int64_t cursor, int n,
                                    int64_t *ret_next, pawl_error *error);
 
 /* Attach partitions ahead of the ids in use; how many were made. */

@@ -62,7 +62,10 @@ typedef struct steward
 	int64_t whole_ms;               /* when everything is looked at again */
 	int64_t since_us;               /* promotion's mark */
 	int64_t folded;                 /* up to which batch, in this round */
-	int64_t retained;               /* jobs that it has taken away in this round */
+	int fold_n;                     /* how many at once: one after a failure */
+	bool fold_passed;               /* one was passed over in this round */
+	int64_t fold_told_ms;
+	int64_t retained; /* jobs that it has taken away in this round */
 	progress progress;
 	uint64_t asked; /* so many ticks were asked for when the last began */
 
@@ -157,18 +160,69 @@ promote(steward *self, const queue_call *call, pawl_error *error)
 	return status;
 }
 
-/* A chunk of the batches; those of many jobs that are cancelled have many turns. */
+/* It was tried alone, and fails: the newer ones do not wait for it. */
+static pawl_status
+pass_batch(steward *self, const queue_call *call, const pawl_error *why,
+           int64_t *ret_next, pawl_error *error)
+{
+	int64_t now_ms = clock_ms();
+	pawl_status status = upkeep_fold(call, self->folded, 0, ret_next, error);
+
+	if (status != PAWL_OK)
+		return status;
+	self->fold_passed = true;
+	if (*ret_next > 0 &&
+	    (self->fold_told_ms == 0 || now_ms - self->fold_told_ms >= OUTAGE_TELL_MS))
+	{
+		worker_notice(self->worker, PAWL_WARN,
+		              "upkeep: batch %" PRId64
+		              " cannot be folded and is passed over: %s (%s)",
+		              *ret_next, why->message, why->sqlstate);
+		self->fold_told_ms = now_ms;
+	}
+	return PAWL_OK;
+}
+
+/*
+ * A chunk of the batches; those of many jobs that are cancelled have many turns.  When
+ * one of a chunk fails, none of it is folded: then one at a time, twice as many after
+ * each that went well.
+ */
 static pawl_status
 fold(steward *self, const queue_call *call, pawl_error *error)
 {
 	int64_t next = 0;
-	pawl_status status = upkeep_fold(call, self->folded, &next, error);
+	pawl_error why;
+	pawl_status status = upkeep_fold(call, self->folded, self->fold_n, &next, &why);
 
-	if (status != PAWL_OK)
+	if (status != PAWL_OK && (!db_is_open(self->db) || why.sqlstate[0] == '\0'))
+	{
+		*error = why;
 		return status;
+	}
+	if (status != PAWL_OK && self->fold_n > 1)
+	{
+		self->fold_n = 1;
+		self->again = true;
+		return PAWL_OK;
+	}
+	if (status == PAWL_OK)
+		self->fold_n =
+			self->fold_n < UPKEEP_CHUNK / 2 ? self->fold_n * 2 : UPKEEP_CHUNK;
+	else
+	{
+		status = pass_batch(self, call, &why, &next, error);
+		if (status != PAWL_OK)
+			return status;
+	}
 	self->folded = next > 0 ? next : 0;
 	if (next != 0)
 		self->again = true;
+	if (next <= 0 && self->fold_passed)
+	{
+		self->fold_passed = false; /* it is not tried in each tick */
+		self->from_ms[UPKEEP_FOLD] = clock_ms() + random_jitter(OUTAGE_LONGEST_MS, 10);
+	}
 	return PAWL_OK;
 }
 
@@ -331,7 +385,7 @@ tick(steward *self)
 void *
 steward_main(void *arg)
 {
-	steward self = {.worker = arg, .since_us = MARK_NONE};
+	steward self = {.worker = arg, .since_us = MARK_NONE, .fold_n = UPKEEP_CHUNK};
 	int64_t third_ms = self.worker->lease_ms / 3;
 	int64_t next_ms = 0;
 

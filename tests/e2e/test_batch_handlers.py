@@ -5,6 +5,7 @@ attempt and each delivery; a stage that is sealed before its running jobs have p
 their children, and so ends without them.
 """
 
+import psycopg
 import pytest
 from harness.batches import Batch, wrong_counters
 from harness.fleet import Fleet, seeded
@@ -279,3 +280,36 @@ def test_the_last_result_ends_the_batch(db, api, tmp_path):
             wait_until(lambda: made.completions() == ["succeeded"], 20, fleet.logs)
     assert [made.counters() for made in batches] == [(60, 60, 0, 0)] * 3
     assert not wrong_counters(api)
+
+
+RAISES = """CREATE FUNCTION public.raises() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN RAISE 'not this one'; END $$;
+    CREATE TRIGGER raises BEFORE UPDATE ON pawl.batch FOR EACH ROW
+    WHEN (old.id = {0}) EXECUTE FUNCTION public.raises()"""
+
+
+def test_a_batch_whose_fold_raises_starves_no_newer_one(db, api):
+    """The bug: the upkeep folds the batches in turn, one raises each time, and its cursor
+    never comes to those behind it (3.7).  Their jobs are settled by SQL, so nobody else
+    folds them.  Red: all in one call, which is what the first try is."""
+    batches = [Batch(api, on_complete=None) for _ in range(5)]
+    stuck = batches[1]
+    for made in batches:
+        made.push(1)
+        made.seal()
+    for row in api.claim(api.worker_start(), 5):
+        api.complete(row.job, row.fence)
+    db.execute(RAISES.format(stuck.id))
+    with pytest.raises(psycopg.errors.RaiseException):
+        api.value("fold_batches")
+    assert [made.state() for made in batches] == ["sealed"] * 5, "turned green"
+    with Worker(db, *FAST, handlers={"k": "true"}) as worker:
+        for made in batches:
+            if made is not stuck:
+                wait_until(lambda: done(made), 20, worker.log)
+        said = [line for line in worker.log().splitlines() if "not this one" in line]
+        assert stuck.state() == "sealed" and len(said) == 1, worker.log()
+        assert f"batch {stuck.id} cannot be folded" in said[0]
+        db.execute("DROP TRIGGER raises ON pawl.batch")
+        wait_until(lambda: done(stuck), 20, worker.log)
+        assert worker.drain() == 0
