@@ -60,8 +60,8 @@ BEGIN
 	END LOOP;
 	IF NOT described THEN
 		EXECUTE format('CREATE OR REPLACE FUNCTION pawl.description(job bigint,
-			OUT args jsonb, OUT batch bigint, OUT stage text, OUT meta jsonb,
-			OUT timeout interval) LANGUAGE plpgsql AS %L', body);
+			OUT args jsonb, OUT batch bigint, OUT epoch int, OUT stage text,
+			OUT meta jsonb, OUT timeout interval) LANGUAGE plpgsql AS %L', body);
 		REVOKE ALL ON FUNCTION pawl.description FROM PUBLIC;
 	END IF;
 	RETURN attached;

@@ -62,7 +62,11 @@ BEGIN
 		array_agg(w.fence) FILTER (WHERE w.traits & 2 > 0)
 	INTO won_jobs, won_fences, batched, batched_fences
 	FROM gone w;
-	IF batched IS NOT NULL THEN
+	IF batched IS NOT NULL AND cardinality(jobs) = 1 THEN	-- half of the cost of many
+		INSERT INTO pawl.batch_delta (batch, epoch, stage, succeeded, counts)
+		SELECT t.batch, t.epoch, t.stage, t.succeeded, t.sums
+		FROM pawl.tally(jobs, '{succeeded}', counts) t;
+	ELSIF batched IS NOT NULL THEN
 		INSERT INTO pawl.batch_delta (batch, epoch, stage, succeeded, counts)
 		SELECT t.batch, t.epoch, t.stage, t.succeeded, t.sums
 		FROM (SELECT array_agg(b.job_id) AS jobs, array_agg('succeeded'::text) AS states,

@@ -5,17 +5,20 @@
 -- reason that describe has.  Internal.
 -- Locks: none.
 -- Index: job by primary key, in the partitions between the smallest and the largest id
--- alone.
+-- alone; of one job in its partition (see description_text).
 CREATE OR REPLACE FUNCTION pawl.tally(jobs bigint[], states text[], counts jsonb[])
 RETURNS TABLE (batch bigint, epoch int, stage text, succeeded int, failed int,
 	cancelled int, sums jsonb)
 LANGUAGE plpgsql
 AS $$
+DECLARE
+	described record;
 BEGIN
-	IF cardinality(jobs) = 1 THEN	-- to plan the statement for many takes longer
-		EXECUTE 'SELECT j.batch, j.epoch, j.stage FROM pawl.job j
-			WHERE j.shard = 0 AND j.id = $1'
-		INTO batch, epoch, stage USING jobs[1];
+	IF cardinality(jobs) = 1 THEN	-- by plans that are kept
+		described := pawl.description(jobs[1]);
+		batch := described.batch;
+		epoch := described.epoch;
+		stage := described.stage;
 		IF batch IS NOT NULL THEN
 			succeeded := (states[1] = 'succeeded')::int;
 			failed := (states[1] = 'failed')::int;

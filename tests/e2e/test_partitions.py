@@ -95,12 +95,16 @@ def test_the_boundary(db, api):
 
 
 # as one would write it: one plan for all partitions
+JOB_PARTITIONS_LOCKED = (
+    "SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation"
+    " WHERE l.pid = pg_backend_pid() AND c.relname ~ '^job_p[0-9]+$'")
 NAIVE_DESCRIPTION = """
 CREATE OR REPLACE FUNCTION pawl.description(job bigint, OUT args jsonb, OUT batch bigint,
-	OUT stage text, OUT meta jsonb, OUT timeout interval)
+	OUT epoch int, OUT stage text, OUT meta jsonb, OUT timeout interval)
 LANGUAGE plpgsql AS $$
 BEGIN
-	SELECT d.args, d.batch, d.stage, d.meta, d.timeout INTO args, batch, stage, meta, timeout
+	SELECT d.args, d.batch, d.epoch, d.stage, d.meta, d.timeout
+	INTO args, batch, epoch, stage, meta, timeout
 	FROM pawl.job d WHERE d.shard = 0 AND d.id = job;
 END
 $$
@@ -116,9 +120,7 @@ def locked_by_a_claim(db, wid):
             with connection.transaction():
                 (row,) = api.claim(wid, 1)
                 assert (row.job, row.args) == (job, {})
-                counts.add(api.query(
-                    "SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation"
-                    " WHERE l.pid = pg_backend_pid() AND c.relname ~ '^job_p[0-9]+$'")[0][0])
+                counts.add(api.query(JOB_PARTITIONS_LOCKED)[0][0])
     return counts
 
 
@@ -134,6 +136,26 @@ def test_a_claim_of_one_locks_one_partition(db, api):
         assert locked_by_a_claim(db, wid) == {1}
     db.execute(NAIVE_DESCRIPTION)
     assert min(locked_by_a_claim(db, wid)) > 100
+
+
+def test_a_result_of_a_batch_locks_one_partition(db, api):
+    """Its batch and stage stand in the job's description.
+
+    Red on: a plan that is kept, over the whole table.
+    """
+    wid = api.worker_start()
+    batch = db.value("SELECT pawl.batch_open('b')")
+    locked = []
+    for naive in (False, True):
+        if naive:
+            db.execute(NAIVE_DESCRIPTION)
+        db.execute("SELECT pawl.push('k', batch => %s)", [batch])
+        (row,) = api.claim(wid, 1)
+        with db.connect() as connection, connection.transaction():
+            connection.execute("SELECT pawl.complete(%s, %s)", [row.job, row.fence])
+            locked += [count for (count,) in connection.execute(JOB_PARTITIONS_LOCKED)]
+    assert locked[0] == 1 and locked[1] > 100
+    assert db.value("SELECT sum(succeeded) FROM pawl.batch_delta") == 2
 
 
 def test_descriptions_are_read_where_jobs_are_pushed(db, api):
