@@ -1,23 +1,28 @@
 """What it costs to count a result: into one batch, from 1, 8 and 64 sessions.
 
 Each result completes a job that runs, one a transaction, and counts it: by Pawl's batch;
-not at all, which is the floor; by a statement that raises a counter in one row; and by
-SELECT ... FOR UPDATE and an UPDATE, with the client between them. Sessions are pgbench's.
+not at all; by a statement that raises a counter in one row; and by SELECT ... FOR UPDATE
+and an UPDATE, with the client between them. A bare one-row INSERT shows what so many
+sessions cost PostgreSQL itself here. Sessions are pgbench's; each has done a few when the
+measurement begins, for the first in a session loads the catalog and the functions, as long
+as twenty others take, and a session lasts.
 """
 
-import re
 import subprocess
 import tempfile
 import threading
+import time
 
 from .paths import PG_BIN
 from .process import Failure
-from .systems import System
-from .turn import Bench, Turn, metered
+from .systems import FLOOR, System
+from .turn import Bench, Turn
 
 SESSIONS = (1, 8, 64)
 LARGEST_CLAIM = 10_000
 FOLD_S = 0.5  # as often as the fleet's upkeep does
+WARM = 6      # by then each statement has the plan that it keeps
+GATE = 1      # an advisory lock
 
 NEXT = "SELECT pawl.complete(j.id, j.id - {offset}) FROM nextval('taken') j (id);"
 RAISE = "WITH counted AS (UPDATE counter SET n = n + 1) "
@@ -27,21 +32,37 @@ SCRIPTS = {
     "one row, one statement": RAISE + NEXT,
     "one row, FOR UPDATE": "BEGIN;\nSELECT n FROM counter FOR UPDATE \\gset\n" + NEXT
                            + "\nUPDATE counter SET n = :n + 1;\nCOMMIT;",
+    FLOOR.name: FLOOR.single + ";",
 }
+# The first runs of each session, and then the gate.
+WARMING = f"""
+\\set runs :runs + 1
+\\if :runs = {WARM}
+SELECT pg_advisory_lock_shared({GATE});
+\\endif
+"""
 
 
 def results(bench: Bench, pawl: System, n: int) -> None:
     for sessions in SESSIONS:
         for repetition, way in bench.turns(list(SCRIPTS)):
-            with bench.turn(pawl) as turn:
-                batch, offset = prepare(turn, way, n)
+            floor = way == FLOOR.name
+            with bench.turn(FLOOR if floor else pawl) as turn:
+                jobs = n if sessions > 1 else n // 4
+                total = jobs + WARM * sessions
+                batch, offset = (None, None) if floor else prepare(turn, way, total)
                 bench.cluster.checkpoint()
-                with metered(turn) as meter, Folding(turn, batch):
-                    rate = run(turn, SCRIPTS[way].format(offset=offset), sessions, n)
-                check(turn, way, batch, n)
+                with Folding(turn, batch):
+                    rate, cpu_s = run(turn, script(way, offset), sessions, jobs)
+                check(turn, way, batch, total)
                 bench.add("results of a batch", way, sessions, repetition, rate, "results/s")
                 bench.add("results of a batch: CPU", way, sessions, repetition,
-                          1e6 * meter.cpu_s / n, "us/result")
+                          1e6 * cpu_s / jobs, "us/result")
+
+
+def script(way: str, offset) -> str:
+    text = SCRIPTS[way]
+    return text if way == FLOOR.name else text.format(offset=offset)
 
 
 def prepare(turn: Turn, way: str, n: int) -> tuple:
@@ -66,25 +87,46 @@ def prepare(turn: Turn, way: str, n: int) -> tuple:
     return batch, offset
 
 
-def run(turn: Turn, script: str, sessions: int, n: int) -> float:
-    """Results a second."""
-    with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
-        file.write(script + "\n")
+def run(turn: Turn, script: str, sessions: int, n: int) -> tuple:
+    """(results a second, the server's processor time), from when all sessions are warm."""
+    with tempfile.NamedTemporaryFile("w", suffix=".sql") as file, turn.connect() as db:
+        file.write(script + WARMING)
         file.flush()
-        done = subprocess.run(
-            [PG_BIN / "pgbench", "-n", "-M", "prepared", "-t", str(n // sessions), "-c",
-             str(sessions), "-j", str(min(2, sessions)), "-f", file.name],
-            env=turn.environment, check=True, text=True, capture_output=True)
-    return float(re.search(r"tps = ([\d.]+) \(without", done.stdout)[1])
+        db.execute("SELECT pg_advisory_lock(%s)", [GATE])
+        with subprocess.Popen(
+                [PG_BIN / "pgbench", "-n", "-M", "prepared", "-D", "runs=0", "-t",
+                 str(WARM + n // sessions), "-c", str(sessions), "-j", str(min(2, sessions)),
+                 "-f", file.name],
+                env=turn.environment, stdout=subprocess.DEVNULL) as child:
+            wait_at_gate(db, sessions, child)
+            began, cpu_s = time.monotonic(), turn.cluster.cpu_s()
+            db.execute("SELECT pg_advisory_unlock(%s)", [GATE])
+            status = child.wait(600)
+            seconds = time.monotonic() - began
+    if status != 0:
+        raise Failure(f"pgbench ended with status {status}")
+    return n / seconds, turn.cluster.cpu_s() - cpu_s
+
+
+def wait_at_gate(db, sessions: int, child: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 60
+    while db.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+                     " AND NOT granted").fetchone()[0] < sessions:
+        if child.poll() is not None or time.monotonic() > deadline:
+            child.kill()
+            raise Failure(f"{sessions} sessions of pgbench did not get warm")
+        time.sleep(0.02)
 
 
 def check(turn: Turn, way: str, batch, n: int) -> None:
     """Exact, each way: nothing that is faster because it loses some."""
+    count = "SELECT n FROM counter"
+    if way == FLOOR.name:
+        count = "SELECT count(*) FROM bare"
+    elif batch is not None:
+        count = "SELECT succeeded FROM pawl.batches"
     with turn.connect() as db:
-        if batch is None:
-            counted = db.execute("SELECT n FROM counter").fetchone()[0]
-        else:
-            counted = db.execute("SELECT succeeded FROM pawl.batches").fetchone()[0]
+        (counted,) = db.execute(count).fetchone()
     if counted != (0 if way == "no counter" else n):
         raise Failure(f"{way} has counted {counted} of {n} results")
 

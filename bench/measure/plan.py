@@ -6,7 +6,7 @@ from typing import Callable
 from . import (backlog, batches, groups, handlers, idle, latency, logs, single, slices,
                throughput)
 from .systems import SYSTEMS, there_is
-from .targets import NODE_PEERS
+from .targets import LARGE_QUEUE, NODE_PEERS
 from .turn import Bench
 
 
@@ -18,7 +18,8 @@ class Sizes:
     huge: int            # ready at once
     beside: int          # scheduled, and as many paused
     slice_jobs: int
-    slice_count: int     # of Pawl and graphile-worker; the others do half
+    slice_count: int     # of Pawl and graphile-worker, held; half of it undisturbed, and a
+                         # quarter by the others
     writer_s: int
     single_s: int
     latency_s: int
@@ -32,9 +33,9 @@ class Sizes:
 
 
 FULL = Sizes(repetitions=3, small=200_000, large=1_000_000, huge=10_000_000,
-             beside=1_000_000, slice_jobs=50_000, slice_count=20, writer_s=60, single_s=3,
+             beside=1_000_000, slice_jobs=50_000, slice_count=20, writer_s=60, single_s=2,
              latency_s=10, idle_s=10, handlers=10_000, lines=1_000_000,
-             results=12_800, groups=100_000, defaults=10_000, slow_defaults=5)
+             results=9_600, groups=100_000, defaults=10_000, slow_defaults=5)
 QUICK = Sizes(repetitions=1, small=50_000, large=200_000, huge=400_000,
               beside=50_000, slice_jobs=20_000, slice_count=5, writer_s=5, single_s=1,
               latency_s=3, idle_s=4, handlers=1_000, lines=200_000,
@@ -61,12 +62,15 @@ def by_name(names, chosen: list) -> list:
 
 def make_plan(sizes: Sizes, systems: list) -> list:
     """[Part]; the last are left out when a run takes too long."""
-    best = [system for system in systems if "defaults" not in system.name]
+    best = [system for system in systems if "(" not in system.name]
     pawl = by_name(("pawl",), systems)
     keyed = by_name(("pawl", "pawl from Node", *NODE_PEERS), systems)
     deep = by_name(("pawl", "graphile-worker"), systems)
     others = [s for s in best if s not in deep and s.name != "pawl from Node"]
     served = [s for s in best if s.name != "pawl from Node"]
+    large_queue = by_name((LARGE_QUEUE,), systems)
+    drained = best + large_queue
+    drained_large = by_name(("pawl", *NODE_PEERS, LARGE_QUEUE, "pgmq"), systems)
     workers = by_name(("pawl", *NODE_PEERS), systems)
     plan = []
 
@@ -74,28 +78,31 @@ def make_plan(sizes: Sizes, systems: list) -> list:
         if chosen:
             plan.append(Part(name, seconds, measure))
 
-    part("throughput", 125, best,
-         lambda b: throughput.push_and_drain(b, best, sizes.small))
-    part("large", 350, served, lambda b: throughput.push_and_drain(b, served, sizes.large))
+    part("throughput", 155, drained,
+         lambda b: throughput.push_and_drain(b, drained, sizes.small))
+    part("large", 420, drained_large,
+         lambda b: throughput.push_and_drain(b, drained_large, sizes.large))
     part("keys", 110, keyed, lambda b: throughput.push_keyed(b, keyed, sizes.small))
-    part("single", 250, best, lambda b: single.push_single(b, best, sizes.single_s))
+    part("single", 200, best, lambda b: single.push_single(b, best, sizes.single_s))
     part("latency", 170, served, lambda b: latency.latency(b, served, sizes.latency_s))
-    for held in (False, True):
-        name = "held" if held else "slices"
-        part(name, 320 if held else 165, deep, lambda b, held=held: slices.slices(
-            b, deep, sizes.slice_jobs, sizes.slice_count, held))
-        part(name, 150 if held else 120, others, lambda b, held=held: slices.slices(
-            b, others, sizes.slice_jobs, sizes.slice_count // 2, held))
+    for name, seconds, chosen, count in (
+            ("slices", 85, deep, sizes.slice_count // 2),
+            ("slices", 65, others, sizes.slice_count // 4),
+            ("held", 520, deep + large_queue, sizes.slice_count),
+            ("held", 75, others, sizes.slice_count // 4)):
+        held = name == "held"
+        part(name, seconds, chosen, lambda b, chosen=chosen, count=count, held=held:
+             slices.slices(b, chosen, sizes.slice_jobs, max(1, count), held))
     for system in pawl:
         part("writer", 210, pawl, lambda b: slices.slices_beside_writer(
             b, system, sizes.slice_jobs, sizes.writer_s))
-        part("beside", 40, pawl, lambda b: backlog.drain_beside(
+        part("beside", 75, pawl, lambda b: backlog.drain_beside(
             b, system, sizes.beside, sizes.small))
         part("exec", 60, pawl, lambda b: handlers.exec_handlers(b, system, sizes.handlers))
         part("logs", 90, pawl, lambda b: logs.alone(b, system, sizes.lines))
         part("logs", 70, pawl, lambda b: logs.beside_drain(b, system, sizes.large))
         part("groups", 60, pawl, lambda b: groups.groups(b, system, sizes.groups))
-        part("batches", 120, pawl, lambda b: batches.results(b, system, sizes.results))
+        part("batches", 150, pawl, lambda b: batches.results(b, system, sizes.results))
     part("idle", 160, workers, lambda b: idle.idle(b, workers, sizes.idle_s))
     part("defaults", 70, systems, lambda b: defaults(b, systems, sizes))
     for system in pawl:

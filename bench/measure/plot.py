@@ -5,7 +5,7 @@ from html import escape
 from typing import NamedTuple
 
 WIDTH = 760
-LEFT, RIGHT = 190, 110
+LEFT, RIGHT = 215, 110
 ROW = 26
 COLOURS = ("#1b6e53", "#c8692a", "#4a62a8", "#8a8a8a", "#a63d5a", "#7a6a1f", "#2b8fa3")
 STYLE = ("<style>text{font:12px sans-serif;fill:#444}.title{font-weight:bold;font-size:14px}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from .cluster import Cluster
 from .paths import NODE, PAWL, PG_BIN, WORK
-from .targets import NODE_PEERS
+from .targets import LARGE_QUEUE, NODE_PEERS
 
 PAD = "x" * 79
 
@@ -68,6 +68,7 @@ SYSTEMS = [
     System("pawl", "pawl", [WORK / "pusher"], [WORK / "noop"], PAWL_COUNT, "pawl.ready",
            single=f"SELECT pawl.push('noop', '{ARGS}')", until_empty=True),
     peer("graphile-worker", "graphile.mjs", "best", single=GRAPHILE_PUSH, **GRAPHILE),
+    peer(LARGE_QUEUE, "graphile.mjs", "large", **GRAPHILE),
     peer("pg-boss", "pgboss.mjs", "best", **PGBOSS),
     peer("pawl from Node", "pawl.mjs", "best", count=PAWL_COUNT, table="pawl.ready"),
     System("PgQ", "pgq", [WORK / "sqlpeer", "pgq", "push"], [WORK / "sqlpeer", "pgq"],
@@ -82,7 +83,7 @@ SYSTEMS = [
 # What a push can be at best: the row, and its COMMIT.
 FLOOR = System("one-row INSERT", "floor", [], [], "", "",
                single=f"INSERT INTO bare (args) VALUES ('{ARGS}')")
-NODE_SYSTEMS = (*NODE_PEERS, "pawl from Node", "graphile-worker (defaults)",
+NODE_SYSTEMS = (*NODE_PEERS, LARGE_QUEUE, "pawl from Node", "graphile-worker (defaults)",
                 "pg-boss (defaults)")
 
 
