@@ -8,18 +8,22 @@ PAWL_TORTURE=1: 1,000 results by each of 64 sessions.
 
 import os
 import threading
+from contextlib import ExitStack
 
+import psycopg
 import pytest
 from harness.api import Api, json_array
 from harness.batches import Batch, wrong_counters
 from harness.fleet import Fleet
 from harness.many import in_sessions
 from harness.paths import BUILD
+from harness.program import Worker
 from harness.wait import wait_until
 
 SESSIONS = 64
 RESULTS = 1000 if os.environ.get("PAWL_TORTURE") else 150
 STAGES = ["collect", "process", "results"]
+OBJECT = BUILD / "tests/e2e/handler_batch.so"
 
 
 class Watcher(threading.Thread):
@@ -53,10 +57,11 @@ class Watcher(threading.Thread):
         assert percents == sorted(percents), "a percentage went back"
 
 
-def claimed(api, batch, n):
+def claimed(api, batch, n, stages=STAGES):
     """n jobs of the batch in its stages, running; the rows."""
-    for i, stage in enumerate(STAGES):
-        batch.push(n // 3 + (i < n % 3), stage=stage)
+    each, more = divmod(n, len(stages))
+    for i, stage in enumerate(stages):
+        batch.push(each + (i < more), stage=stage)
     worker = api.worker_start(lease="1 hour")
     rows = []
     while len(rows) < n:
@@ -102,7 +107,74 @@ def test_64_sessions(db, api):
     assert db.cluster.log_count("40P01") == 0
 
 
-OBJECT = BUILD / "tests/e2e/handler_batch.so"
+COUNTER = """CREATE TABLE counter (batch bigint PRIMARY KEY, ended int NOT NULL);
+    INSERT INTO counter VALUES (1, 0)"""
+NAIVE_COUNTS = {
+    "read under a lock": "SELECT ended FROM counter WHERE batch = 1 FOR UPDATE",
+    "one statement": "UPDATE counter SET ended = ended + 1 WHERE batch = 1",
+}
+
+
+def test_no_session_holds_a_counter_over_a_round_trip(db, api):
+    """64 transactions have counted a result of one batch and stay open: none waits for
+    another, and nobody is kept from the batch's row (3.5)."""
+    batch = Batch(api)
+    rows = claimed(api, batch, SESSIONS, ["main"])
+    with ExitStack() as open_ones:
+        for row in rows:
+            mine = open_ones.enter_context(db.connect(autocommit=False))
+            mine.execute("SET lock_timeout = '1s'")
+            mine.execute("SELECT pawl.complete(%s, %s, counts => '{\"detections\": 17}')",
+                         [row.job, row.fence])
+            db.execute("SELECT FROM pawl.batch WHERE id = %s FOR UPDATE NOWAIT", [batch.id])
+        assert batch.counters() == (SESSIONS, 0, 0, 0)
+        assert batch.fold() == "open", "a fold waits for nobody either"
+    assert batch.counters() == (SESSIONS, SESSIONS, 0, 0) and not wrong_counters(api)
+    assert batch.counts() == {"main": {"detections": 17 * SESSIONS}}
+
+
+@pytest.mark.parametrize("variant", NAIVE_COUNTS)
+def test_a_counter_row_is_red(db, variant):
+    """Whoever counts second waits for the first one's next round trips."""
+    db.execute(COUNTER)
+    with db.connect(autocommit=False) as first, db.connect(autocommit=False) as second:
+        first.execute(NAIVE_COUNTS[variant])
+        second.execute("SET lock_timeout = '100ms'")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            second.execute(NAIVE_COUNTS[variant])
+
+
+DELTAS = """SELECT d.xid::text::bigint, d.stage FROM pawl.batch_delta d
+    WHERE d.batch = %s AND d.succeeded > 0"""
+SETTLES = """SELECT DISTINCT o.xmin::text::bigint, j.stage FROM pawl.outcome o
+    JOIN pawl.job j ON j.id = o.job_id WHERE j.batch = %s"""
+
+
+def test_a_settle_counts_once(db, api):
+    """Through a worker's settler: one counter row for each settle, batch and stage,
+    however many jobs it settles (3.5).  Nothing is folded: the batch's row is held."""
+    batch, other = Batch(api, STAGES[:2]), Batch(api, STAGES[:1])
+    n = 900
+    for made, stage in ((batch, STAGES[0]), (batch, STAGES[1]), (other, STAGES[0])):
+        made.push(n // 3, stage=stage, kind="count")
+    ends = "SELECT count(*) = %s FROM pawl.outcome"
+    with db.connect(autocommit=False) as holder:
+        holder.execute("SELECT FROM pawl.batch FOR UPDATE")
+        with Worker(db, "-j", "8", "--poll", "100ms", "-L", f"count={OBJECT}") as worker:
+            wait_until(lambda: db.value(ends, [n]), 30, worker.log)
+            assert worker.drain() == 0, worker.log()
+        for made in (batch, other):
+            rows = sorted(db.execute(DELTAS, [made.id]))
+            assert rows == sorted(db.execute(SETTLES, [made.id])), "one for each settle"
+        rows = db.value("SELECT count(*) FROM pawl.batch_delta WHERE succeeded > 0")
+        print(f"{rows} rows for {n} jobs")
+        assert rows <= n // 2
+    alone = Batch(api)
+    for row in claimed(api, alone, 30, ["main"]):
+        api.complete(row.job, row.fence)
+    assert len(db.execute(DELTAS, [alone.id])) == 30, "settled one by one: turned green"
+
+
 JOBS = 30_000 if os.environ.get("PAWL_TORTURE") else 6_000
 
 
