@@ -6,7 +6,9 @@ A run's seed is printed; PAWL_TEST_SEED repeats it.
 import os
 import random
 
+from . import processes
 from .program import Worker
+from .wait import wait_until
 
 
 def seeded(name):
@@ -36,6 +38,16 @@ class Fleet:
         worker.kill()
         self.workers.remove(worker)
         self.ended.append(worker)
+
+    def busy(self):
+        """Those with a handler: who has only just begun to start meets nothing when it is
+        killed, and the others may finish without it.  Waits until there is one."""
+        def find():
+            return [w for w in self.workers if any(
+                child.state not in "ZX" and child.name != "pawl guard"
+                for child in processes.children(w.pid))]
+
+        return wait_until(find, 30, "a worker with a handler")
 
     def drain(self):
         """SIGTERM to all; their exit codes."""
