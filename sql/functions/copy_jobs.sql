@@ -1,7 +1,8 @@
 -- copy_jobs(held, olds, news, made): jobs of a batch again, under new ids and its next epoch
 --
 -- olds, news and made belong together; what is not made is left out.  Internal.
--- Locks: inserts into job, ready, waiting and batch_delta; the caller holds the batch and the keys.
+-- Locks: inserts into job, ready, waiting and batch_delta; the caller holds the batch and
+-- the keys.
 -- Index: primary keys, in the partitions between the smallest and the largest id alone.
 CREATE OR REPLACE FUNCTION pawl.copy_jobs(held pawl.batch, olds bigint[], news bigint[],
 	made boolean[])

@@ -47,8 +47,8 @@ BEGIN
 	), noted AS (
 		-- What follows the end of a job belongs here, in settle and in settle_complete.
 		INSERT INTO pawl.outcome (job_id, finished_at, attempt, state, error)
-		SELECT g.job_id, clock_timestamp(), coalesce((g.tries).attempt, 0), state::pawl.terminal_state,
-			pawl.cut(reason, 65536)
+		SELECT g.job_id, clock_timestamp(), coalesce((g.tries).attempt, 0),
+			state::pawl.terminal_state, pawl.cut(reason, 65536)
 		FROM gone g
 	)
 	SELECT count(*) INTO ended FROM gone;

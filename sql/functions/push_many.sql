@@ -93,19 +93,23 @@ BEGIN
 	IF group_keys IS NOT NULL THEN
 		INSERT INTO pawl.waiting (job_id, due, run_key, traits, tenant, group_key, queue,
 			kind)
-		SELECT u.id, greatest(run_at, stamp), u.run_key, pawl.traits(u.key IS NOT NULL, batch IS NOT NULL), pawl.tenant_of(u.group_key), u.group_key, queue, kind
+		SELECT u.id, greatest(run_at, stamp), u.run_key,
+			pawl.traits(u.key IS NOT NULL, batch IS NOT NULL), pawl.tenant_of(u.group_key),
+			u.group_key, queue, kind
 		FROM unnest(ids, unique_keys, made, group_keys, run_keys)
 			u (id, key, made, group_key, run_key)
 		WHERE u.made IS NOT FALSE AND u.group_key IS NOT NULL;
 	END IF;
 	IF run_at > stamp THEN
 		INSERT INTO pawl.scheduled (job_id, due, priority, traits, queue, kind)
-		SELECT u.id, run_at, priority, pawl.traits(u.key IS NOT NULL, batch IS NOT NULL), queue, kind
+		SELECT u.id, run_at, priority, pawl.traits(u.key IS NOT NULL, batch IS NOT NULL),
+			queue, kind
 		FROM unnest(ids, unique_keys, made, group_keys) u (id, key, made, group_key)
 		WHERE u.made IS NOT FALSE AND u.group_key IS NULL;
 	ELSE
 		INSERT INTO pawl.ready (job_id, pos, priority, traits, queue, kind)
-		SELECT u.id, u.id, priority, pawl.traits(u.key IS NOT NULL, batch IS NOT NULL), queue, kind
+		SELECT u.id, u.id, priority, pawl.traits(u.key IS NOT NULL, batch IS NOT NULL),
+			queue, kind
 		FROM unnest(ids, unique_keys, made, group_keys) u (id, key, made, group_key)
 		WHERE u.made IS NOT FALSE AND u.group_key IS NULL;
 		PERFORM pawl.ring(ARRAY[queue]);
@@ -186,19 +190,22 @@ BEGIN
 	IF group_names IS NOT NULL THEN
 		INSERT INTO pawl.waiting (job_id, due, run_key, traits, tenant, group_key, queue,
 			kind)
-		SELECT s.id, greatest(s.run_at, stamp), s.run_key, pawl.traits(s.key IS NOT NULL, s.batch IS NOT NULL), pawl.tenant_of(s.group_key), s.group_key, s.queue, s.kind
+		SELECT s.id, greatest(s.run_at, stamp), s.run_key,
+			pawl.traits(s.key IS NOT NULL, s.batch IS NOT NULL), pawl.tenant_of(s.group_key),
+			s.group_key, s.queue, s.kind
 		FROM unnest(ids, run_ats, queue_names, kinds, keys, batches, group_names, runs, made)
 			s (id, run_at, queue, kind, key, batch, group_key, run_key, made)
 		WHERE s.made IS NOT FALSE AND s.group_key IS NOT NULL;
 	END IF;
 	INSERT INTO pawl.scheduled (job_id, due, priority, traits, queue, kind)
-	SELECT s.id, s.run_at, s.priority, pawl.traits(s.key IS NOT NULL, s.batch IS NOT NULL), s.queue,
-		s.kind
+	SELECT s.id, s.run_at, s.priority, pawl.traits(s.key IS NOT NULL, s.batch IS NOT NULL),
+		s.queue, s.kind
 	FROM unnest(ids, run_ats, priorities, queue_names, kinds, keys, batches, group_names,
 		made) s (id, run_at, priority, queue, kind, key, batch, group_key, made)
 	WHERE s.made IS NOT FALSE AND s.run_at > stamp AND s.group_key IS NULL;
 	INSERT INTO pawl.ready (job_id, pos, priority, traits, queue, kind)
-	SELECT s.id, s.id, s.priority, pawl.traits(s.key IS NOT NULL, s.batch IS NOT NULL), s.queue, s.kind
+	SELECT s.id, s.id, s.priority, pawl.traits(s.key IS NOT NULL, s.batch IS NOT NULL),
+		s.queue, s.kind
 	FROM unnest(ids, run_ats, priorities, queue_names, kinds, keys, batches, group_names,
 		made) s (id, run_at, priority, queue, kind, key, batch, group_key, made)
 	WHERE s.made IS NOT FALSE AND (s.run_at > stamp) IS NOT TRUE AND s.group_key IS NULL;

@@ -15,8 +15,8 @@ DECLARE
 	wanted constant jsonb := '{"kind": "string", "args": null, "queue": "string",
 		"priority": "number", "run_at": "string", "unique_key": "string",
 		"unique_until": "string", "max_attempts": "number", "timeout": "string",
-		"group_key": "string", "run_key": "number", "meta": null, "batch": "number", "stage": "string", "parent_fence": "number",
-		"parent": "number"}';
+		"group_key": "string", "run_key": "number", "meta": null, "batch": "number",
+		"stage": "string", "parent_fence": "number", "parent": "number"}';
 	member text;
 BEGIN
 	IF jsonb_typeof(value) <> 'object' THEN

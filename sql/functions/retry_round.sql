@@ -55,8 +55,8 @@ BEGIN
 			SELECT g.*, j.queue, j.kind, j.priority, j.traits, j.batch, j.epoch, j.stage,
 				j.group_key, j.run_key
 			FROM gone g, LATERAL (SELECT d.queue, d.kind, d.priority,
-					pawl.traits(d.unique_key IS NOT NULL, d.stage IS NOT NULL) AS traits, d.batch, d.epoch, d.stage, d.group_key,
-					d.run_key
+					pawl.traits(d.unique_key IS NOT NULL, d.stage IS NOT NULL) AS traits,
+					d.batch, d.epoch, d.stage, d.group_key, d.run_key
 				FROM pawl.job d
 				WHERE d.shard = 0 AND d.id = g.job_id AND d.id BETWEEN $2 AND $3 OFFSET 0) j
 		), kept AS (

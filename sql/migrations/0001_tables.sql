@@ -55,13 +55,16 @@ CREATE INDEX job_batch ON pawl.job (batch, epoch, id) WHERE batch IS NOT NULL;
 
 -- Due and unclaimed.  shard comes first in the key, here and in running: with one value in
 -- front PostgreSQL sees that each session inserts ascending ids, and splits a leaf that two
--- of them fill behind the newest entry instead of in the middle.  pos is drawn after
--- the transaction that inserts the row has an xid, from the sequence of the ids: what is
--- ready from its push on has its id, what comes back draws a new number.  A row of eight columns has its bitmap of
--- NULLs for nothing, so what few jobs have is NULL, here and below.  tries: NULL for a job
--- that has never been tried.  traits: bits; 1: the job has or had a unique key, 2: it counts
--- in a batch, 4: it is grouped; what has none costs no look elsewhere.  priority, here and in scheduled: ten more than the job's when it has crashed
--- a worker; these suspects have lanes of their own, and a walk for others does not meet them.
+-- of them fill behind the newest entry instead of in the middle.  pos is drawn after the
+-- transaction that inserts the row has an xid, from the sequence of the ids: what is ready
+-- from its push on has its id, what comes back draws a new number.
+--
+-- A row of eight columns has its bitmap of NULLs for nothing, so what few jobs have is
+-- NULL, here and below.  tries: NULL for a job that has never been tried.  traits: bits; 1:
+-- the job has or had a unique key, 2: it counts in a batch, 4: it is grouped; what has none
+-- costs no look elsewhere.  priority, here and in scheduled: ten more than the job's when
+-- it has crashed a worker; these suspects have lanes of their own, and a walk for others
+-- does not meet them.
 CREATE TABLE pawl.ready (
 	job_id bigint NOT NULL,
 	pos bigint NOT NULL DEFAULT nextval('pawl.job_id'),
