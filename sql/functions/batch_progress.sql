@@ -4,7 +4,7 @@
 -- Returns: a row for each stage, in their order, of the last epoch: total, how many jobs
 -- were pushed into it; succeeded, failed and cancelled, how many of them have ended so;
 -- percent of the jobs that have ended: of those that are expected, when the batch is not
--- sealed and more are (NULL: how many will come is not known); rate, of ends a second, in
+-- sealed (NULL: how many will come is not known, or more have come); rate, of ends a second, in
 -- the last ten to twenty seconds, of a batch that is done over all of its time; eta, the
 -- time that is left at that rate (NULL: not known); counts, what its handlers have counted.
 -- Errors: P0002 for an unknown batch.

@@ -1,17 +1,19 @@
 -- batch_stages: each stage of each batch in its last epoch, exact at this moment
 --
 -- What the batch's row has, and the deltas that have not been folded yet; of one snapshot.
+-- percent and eta are NULL of an open batch's stage into which more was pushed than was
+-- expected: how many will come is not known, and a percentage of what has come goes back.
 -- By batch: indexes batch_pkey and batch_delta_pkey.
 CREATE OR REPLACE VIEW pawl.batch_stages AS
 SELECT c.id AS batch, c.epoch, c.position, c.stage, c.total, c.succeeded, c.failed,
 	c.cancelled, c.expected,
 	CASE WHEN c.sealed THEN round(100.0 * c.ended / nullif(c.total, 0), 1)
-		WHEN c.expected > 0 THEN
-			round(100.0 * c.ended / greatest(c.total, c.expected), 1) END AS percent,
+		WHEN c.expected >= c.total THEN
+			round(100.0 * c.ended / nullif(c.expected, 0), 1) END AS percent,
 	c.rate,
 	CASE WHEN c.done THEN interval '0'
-		WHEN c.rate > 0 AND (c.sealed OR c.expected > 0) THEN make_interval(secs =>
-			least((greatest(c.total, CASE WHEN NOT c.sealed THEN c.expected END) - c.ended)
+		WHEN c.rate > 0 AND (c.sealed OR c.expected >= c.total) THEN make_interval(secs =>
+			least((CASE WHEN c.sealed THEN c.total ELSE c.expected END - c.ended)
 				/ c.rate, 100 * 365.25 * 86400)::float8) END AS eta,
 	c.counts
 FROM (

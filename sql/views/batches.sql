@@ -2,6 +2,7 @@
 --
 -- Exact at this moment: what its row has, and the deltas that have not been folded yet; of
 -- one snapshot.  batch_progress has the stages apart, and what their handlers have counted.
+-- percent is NULL of an open batch into which more was pushed than was expected.
 -- By id: indexes batch_pkey and batch_delta_pkey.
 CREATE OR REPLACE VIEW pawl.batches AS
 SELECT b.id, b.name, b.epoch,
@@ -11,8 +12,8 @@ SELECT b.id, b.name, b.epoch,
 		ELSE 'open' END AS state,
 	s.total, s.succeeded, s.failed, s.cancelled,
 	CASE WHEN b.sealed_at IS NOT NULL THEN round(100.0 * s.ended / nullif(s.total, 0), 1)
-		WHEN s.expected > 0 THEN
-			round(100.0 * s.ended / greatest(s.total, s.expected), 1) END AS percent,
+		WHEN s.expected >= s.total THEN
+			round(100.0 * s.ended / nullif(s.expected, 0), 1) END AS percent,
 	b.threshold, b.stages, b.completion, b.opened_at, b.sealed_at, b.cancelled_at, b.done_at,
 	b.reason
 FROM pawl.batch b

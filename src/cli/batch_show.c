@@ -173,9 +173,11 @@ const cli_command COMMAND_BATCH_SHOW = {
 	.summary = "show a batch and its stages",
 	.description =
 		"Show a batch and, for each of its stages: how many jobs were pushed into it\n"
-		"and how they have ended, percent, rate (ends a second, lately), eta_s (the\n"
-		"seconds left at that rate) and what its handlers have counted.  The numbers\n"
-		"are exact and of one moment.  CSV has the stages alone.\n"
+		"and how they have ended, percent (none of an open batch when it is not known\n"
+		"how many will come, or more have come than were expected), rate (ends a\n"
+		"second, lately), eta_s (the seconds left at that rate) and what its handlers\n"
+		"have counted.  The numbers are exact and of one moment.  CSV has the stages\n"
+		"alone.\n"
 		"\n"
 		"With --watch go on until the batch is done: on a terminal a bar for each\n"
 		"stage that is drawn anew, elsewhere a line of JSON for each change.",

@@ -255,6 +255,30 @@ def test_percent_rate_and_time_left(api, worker_id):
     assert a.eta.total_seconds() == 0 and a.rate > 0
 
 
+def test_more_than_expected(api, worker_id):
+    """The bug: four of four have ended, and with eight more a percentage of what has been
+    pushed goes back from 100 to 33.3 (3.2).  It is unknown then, until the batch is sealed."""
+    batch, free = Batch(api, expected=[4]), Batch(api, ["a", "b"], expected=[4, None])
+    batch.push(4)
+    free.push(4, stage="a")
+    end(api, worker_id)
+
+    def percents(made):
+        rows = [made.row()] + api.rows("batch_progress", batch=made.id)
+        return [None if row.percent is None else float(row.percent) for row in rows]
+
+    assert percents(batch) == [100, 100] and percents(free) == [100, 100, None]
+    batch.push(8)
+    free.push(1, stage="b")
+    assert batch.counters() == (12, 4, 0, 0)
+    assert percents(batch) == [None, None] and percents(free) == [None, 100, None]
+    (stage,) = api.rows("batch_progress", batch=batch.id)
+    assert stage.eta is None
+    assert batch.seal() == "sealed" and percents(batch) == [33.3, 33.3]
+    end(api, worker_id)
+    assert batch.fold() == "succeeded" and percents(batch) == [100, 100]
+
+
 def test_expected_is_no_end(api, worker_id):
     """Fewer jobs than were expected: it is done when they have ended."""
     batch, huge = Batch(api, expected=[10]), Batch(api, expected=[10**12])
