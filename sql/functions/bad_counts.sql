@@ -1,6 +1,6 @@
 -- bad_counts(counts): why named counters cannot be added; NULL: they can
 --
--- An object of at most 64 numbers with names of at most 255 bytes.  A number is smaller
+-- An object of at most 64 numbers with names of 1 to 255 bytes.  A number is smaller
 -- than 10^19, which has room for each bigint, and has 30 digits behind its point at the
 -- most: a sum that numeric cannot hold would end no batch, and no fold of the next ones.
 -- Internal.
@@ -11,6 +11,7 @@ LANGUAGE plpgsql IMMUTABLE
 AS $$
 DECLARE
 	names int;
+	short int;
 	long int;
 	wrong text;
 	large text;
@@ -20,9 +21,9 @@ BEGIN
 	ELSIF jsonb_typeof(counts) <> 'object' THEN
 		RETURN 'counts is not a JSON object';
 	END IF;
-	SELECT count(*), max(octet_length(e.key)), min(e.key) FILTER (WHERE n.n IS NULL),
+	SELECT count(*), min(octet_length(e.key)), max(octet_length(e.key)), min(e.key) FILTER (WHERE n.n IS NULL),
 		min(e.key) FILTER (WHERE abs(n.n) >= 1e19 OR scale(n.n) > 30)
-	INTO names, long, wrong, large
+	INTO names, short, long, wrong, large
 	FROM jsonb_each(counts) e, LATERAL (
 		SELECT CASE jsonb_typeof(e.value) WHEN 'number' THEN e.value::numeric END) n (n);
 	RETURN CASE WHEN wrong IS NOT NULL THEN
@@ -30,7 +31,7 @@ BEGIN
 		WHEN large IS NOT NULL THEN format('counts has "%s", which is out of range or has '
 			'more than 30 digits behind its point', left(large, 100))
 		WHEN names > 64 THEN format('counts has %s names, more than the limit of 64', names)
-		WHEN long > 255 THEN format('counts has a name of %s bytes, more than the limit of '
-			'255', long) END;
+		WHEN short < 1 OR long > 255 THEN
+			'a counter''s name must have 1 to 255 bytes of UTF-8' END;
 END
 $$;

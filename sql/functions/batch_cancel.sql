@@ -7,7 +7,7 @@
 -- Returns: the state that it is in now: cancelling, or cancelled when all has ended; that
 -- of a batch that was done already, and nothing is changed.
 -- Errors: P0002 for an unknown batch; 55P03 when a transaction that has pushed into it
--- stays open for two seconds; 25001 outside READ COMMITTED.
+-- stays open for three seconds; 25001 outside READ COMMITTED.
 -- Locks: the batch's row, as lock_batch; then as fold.
 -- Index: batch_pkey.
 CREATE OR REPLACE FUNCTION pawl.batch_cancel(batch bigint, reason text DEFAULT NULL)

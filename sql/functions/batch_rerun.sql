@@ -1,12 +1,15 @@
 -- batch_rerun: do a batch's failed jobs again, or all of them, under its next epoch
 --
 -- The jobs are copied under new ids and counted apart; the batch has a new completion
--- job.  A job whose unique key has a live job is left out.
+-- job.  A job whose unique key has a live job is left out.  With all the children are copied
+-- too, which jobs have pushed into their batch: a job does not know its parent.  A handler
+-- that pushes children does so again, unless they have unique keys: rerun such a batch
+-- with failed, or push it anew.
 -- Parameters: batch, which must be done; which: failed or all.
 -- Returns: the epoch.
 -- Errors: 22023; P0002 for an unknown batch; PW004 when it is not done, or has no such
 -- jobs; PW003 when the key of the completion job has a live job; 55P03 when another
--- transaction keeps the batch or one of the keys for two seconds; 25001 outside READ
+-- transaction keeps the batch or one of the keys for three seconds; 25001 outside READ
 -- COMMITTED.
 -- Locks: as rerun_round, in up to 40 rounds.
 -- Index: as rerun_round.

@@ -6,7 +6,7 @@
 -- Returns: the state that it is in now: sealed, cancelling, succeeded, failed or
 -- cancelled.
 -- Errors: P0002 for an unknown batch; 55P03 when a transaction that has pushed into it
--- stays open for two seconds; 25001 outside READ COMMITTED.
+-- stays open for three seconds; 25001 outside READ COMMITTED.
 -- Locks: the batch's row, as lock_batch; then as fold.
 -- Index: batch_pkey.
 CREATE OR REPLACE FUNCTION pawl.batch_seal(batch bigint)

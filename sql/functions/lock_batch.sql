@@ -1,8 +1,8 @@
 -- lock_batch(batch): the last epoch of a batch, held alone
 --
 -- For those who seal, cancel and rerun it: they wait for the pushes into it that are in
--- flight, 50 ms at a time and two seconds in all; an operator gives way to a user's
--- transaction.
+-- flight, 40 times 50 ms with pauses, less than three seconds in all; an operator gives
+-- way to a user's transaction.
 -- Returns: the row.  Raises P0002 for an unknown batch, 55P03.  Internal.
 -- Locks: the batch's row FOR UPDATE.
 -- Index: batch_pkey.

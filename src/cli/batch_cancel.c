@@ -92,9 +92,9 @@ const cli_command COMMAND_BATCH_RERUN = {
 	.description =
 		"Copy the failed jobs of a batch that is done, or all of them, under new ids\n"
 		"into its next epoch, which is counted from zero and has a completion job of\n"
-		"its own; show the epoch.  Exit code 5 when a batch is not done or has no "
-		"such\n"
-		"jobs.",
+		"its own; show the epoch.  With --only all this copies the children too that\n"
+		"jobs have pushed into their batch, and a parent that runs again pushes them\n"
+		"again.  Exit code 5 when a batch is not done or has no such jobs.",
 	.options = RERUN_OPTIONS,
 	.defaults = &RERUN_DEFAULTS,
 	.size = sizeof(rerun_options),

@@ -5,6 +5,7 @@ unsealed whole that completes early, one without items that never does, a thresh
 is judged while results still come, a job that is cancelled and handed out again.
 """
 
+import psycopg
 import pytest
 from harness.api import sqlstate
 from harness.batches import Batch, wrong_counters
@@ -277,6 +278,20 @@ def test_more_than_expected(api, worker_id):
     assert batch.seal() == "sealed" and percents(batch) == [33.3, 33.3]
     end(api, worker_id)
     assert batch.fold() == "succeeded" and percents(batch) == [100, 100]
+
+
+@pytest.mark.parametrize("name", ["", "n" * 256], ids=["empty", "long"])
+def test_a_counter_without_a_name(api, worker_id, name):
+    """The bug: SQL takes a name that C and programs are refused; the words are the same."""
+    batch = Batch(api)
+    batch.push(2)
+    rows = api.claim(worker_id, 2)
+    words = "a counter's name must have 1 to 255 bytes of UTF-8"
+    with pytest.raises(psycopg.errors.InvalidParameterValue, match=words):
+        api.complete(rows[0].job, rows[0].fence, counts=Jsonb({"n": 1, name: 2}))
+    api.complete(rows[0].job, rows[0].fence, counts=Jsonb({}))
+    api.complete(rows[1].job, rows[1].fence, counts=Jsonb({"n" * 255: 1}))
+    assert batch.counters() == (2, 2, 0, 0)
 
 
 def test_expected_is_no_end(api, worker_id):

@@ -327,6 +327,21 @@ def test_nobody_is_idle_in_a_transaction(db, api):
 # -- hostile lines -----------------------------------------------------------------------------
 
 
+def test_a_large_context_of_sql(db, api):
+    """The bug: twenty megabytes of context are stored as they are, where those of C and of
+    programs are cut (1.9).  What fits, and what a number makes of eight bytes, too."""
+    job = api.push("work")
+    claim = api.claim_one(api.worker_start())
+    line = "SELECT pawl.log(%s, %s, 'm', context => %s::jsonb)"
+    small = json.dumps({"list": list(range(1000))})
+    for context in (None, small, json.dumps({"x": "x" * 20_000_000}), "1e100000"):
+        db.execute(line, [job, claim.fence, context])
+    sizes = [n for (n,) in db.execute("SELECT length(context::text) FROM pawl.logs ORDER BY id")]
+    assert sizes[:2] == [None, len(small)] and max(sizes[2:]) < 100, sizes
+    stored = db.execute("SELECT context FROM pawl.logs ORDER BY id OFFSET 2")
+    assert stored == [({"bytes_cut": 20_000_009},), ({"bytes_cut": 100_001},)]
+
+
 def test_hostile_lines_of_c(db, api):
     """NUL, escapes, bytes that are no text, ten megabytes, contexts that are no JSON: all
     are stored, escaped, cut or without their context, and none stops another (1.9)."""
