@@ -70,7 +70,7 @@ def make_plan(sizes: Sizes, systems: list) -> list:
     served = [s for s in best if s.name != "pawl from Node"]
     large_queue = by_name((LARGE_QUEUE,), systems)
     drained = best + large_queue
-    drained_large = by_name(("pawl", *NODE_PEERS, LARGE_QUEUE, "pgmq"), systems)
+    drained_large = deep + large_queue
     workers = by_name(("pawl", *NODE_PEERS), systems)
     plan = []
 
@@ -80,7 +80,7 @@ def make_plan(sizes: Sizes, systems: list) -> list:
 
     part("throughput", 155, drained,
          lambda b: throughput.push_and_drain(b, drained, sizes.small))
-    part("large", 420, drained_large,
+    part("large", 330, drained_large,
          lambda b: throughput.push_and_drain(b, drained_large, sizes.large))
     part("keys", 110, keyed, lambda b: throughput.push_keyed(b, keyed, sizes.small))
     part("single", 200, best, lambda b: single.push_single(b, best, sizes.single_s))
@@ -88,7 +88,7 @@ def make_plan(sizes: Sizes, systems: list) -> list:
     for name, seconds, chosen, count in (
             ("slices", 85, deep, sizes.slice_count // 2),
             ("slices", 65, others, sizes.slice_count // 4),
-            ("held", 520, deep + large_queue, sizes.slice_count),
+            ("held", 480, deep + large_queue, sizes.slice_count),
             ("held", 75, others, sizes.slice_count // 4)):
         held = name == "held"
         part(name, seconds, chosen, lambda b, chosen=chosen, count=count, held=held:
