@@ -41,7 +41,8 @@ BEGIN
 		UNION ALL
 		SELECT format('ALTER TYPE %s OWNER TO pawl_owner', t.oid::regtype)
 		FROM pg_type t
-		WHERE t.typnamespace = 'pawl'::regnamespace AND t.typtype IN ('e', 'd')
+		WHERE t.typnamespace = 'pawl'::regnamespace AND (t.typtype IN ('e', 'd')
+			OR EXISTS (SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c'))
 		UNION ALL
 		SELECT format('ALTER FUNCTION %s OWNER TO pawl_owner', p.oid::regprocedure)
 		FROM pg_proc p

@@ -342,6 +342,18 @@ def test_what_is_not_there(api, worker_id):
     assert batch.counts() == {"main": {"n": 2}}
 
 
+def test_one_result_is_counted_whatever_its_arrays_look_like(api, worker_id):
+    """The bug: the first element is taken for the only one; where an array begins
+    elsewhere, the end of its job is counted nowhere, and the batch never ends."""
+    batch = Batch(api)
+    batch.push(3)
+    dressed = ("[0:0]={%s}", "{{%s}}", "{%s}"), ("[0:0]={%s}", "{{%s}}", "[2:2]={%s}")
+    for row, pairs, counts in zip(api.claim(worker_id, 3), *dressed):
+        api.rows("complete_many", jobs=pairs % row.job, fences=pairs % row.fence,
+                 counts=counts % '"{\\"n\\": 1}"')
+    assert batch.seal() == "succeeded" and batch.counts() == {"main": {"n": 3}}
+
+
 def test_a_count_that_no_sum_can_hold_is_refused(api, worker_id):
     """The bug: two of 9e131071, and each fold of the batch fails, and so of all that come
     after it.  What is bigint's largest is counted."""

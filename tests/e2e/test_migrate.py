@@ -228,6 +228,11 @@ def test_an_owner_who_may_not_make_roles(tmp_path):
         assert "CREATE ROLE" not in second.stderr
         assert his.value("SELECT pg_get_userbyid(nspowner) FROM pg_namespace"
                          " WHERE nspname = 'pawl'") == "pawl_owner"
+        # The bug: a kind of object stays behind, and the role cannot be dropped any more.
+        assert his.execute("SELECT classid::regclass, objid FROM pg_shdepend"
+                           " WHERE refobjid = 'plain'::regrole AND deptype = 'o' AND dbid ="
+                           " (SELECT oid FROM pg_database"
+                           " WHERE datname = current_database())") == []
         postgres.execute("CREATE ROLE pusher LOGIN IN ROLE pawl_producer")
         run_pawl(his, "push", "k", env={"PGUSER": "pusher"})
         run_pawl(his, "migrate", "status", env={"PGUSER": "plain"})
