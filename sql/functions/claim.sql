@@ -87,6 +87,10 @@ BEGIN
 		starts := NULL;
 		stops := NULL;
 	ELSIF from_floors THEN
+		IF array_dims(queues) <> '[1:1]' THEN	-- as of a worker: from 1 on, none twice
+			queues := ARRAY(SELECT q.name FROM unnest(queues) WITH ORDINALITY q (name, o)
+				GROUP BY q.name ORDER BY min(q.o));
+		END IF;
 		starts := pawl.floors(queues, kinds);
 	END IF;
 	IF n <= few AND suspects IS NOT TRUE THEN

@@ -85,6 +85,11 @@ copy_queues(pawl_worker *w, const char *const *queues, pawl_error *error)
 			                 "name of a queue must have 1 to %d bytes", LIMIT_NAME);
 		if (text_valid_utf8(queue, strlen(queue)) != strlen(queue))
 			return error_set(error, PAWL_ERR_ARGUMENT, "name of a queue is not UTF-8");
+		/* lanes of one claim must not overlap: its own locks are not skipped */
+		for (size_t i = 0; i < w->n_queues; i++)
+			if (strcmp(w->queues[i], queue) == 0)
+				return error_set(error, PAWL_ERR_ARGUMENT,
+				                 "queue \"%s\" is named twice", queue);
 		w->queues[w->n_queues] = strdup(queue);
 		if (w->queues[w->n_queues] == NULL)
 			return error_memory(error);

@@ -64,6 +64,15 @@ def test_claim_walks_the_queues_in_the_order_given(api, wid):
     assert api.claim(wid, 10) == []
 
 
+@pytest.mark.parametrize("n", [2, 9])
+def test_claim_walks_each_queue_once(api, wid, n):
+    """The bug: of a queue that is named twice a claim takes its own locked rows again, and
+    answers fewer than there are; and it finds nothing in an array that begins elsewhere."""
+    a, b, c = (api.push(queue=queue) for queue in "abc")
+    assert claimed(api.claim(wid, n, queues="{a,a,b}")) == [a, b]
+    assert claimed(api.claim(wid, n, queues="[0:0]={c}")) == [c]
+
+
 def test_claim_takes_at_most_n(api, wid):
     """n is a limit over all queues and priorities together."""
     for queue in ("a", "b"):

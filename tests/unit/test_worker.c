@@ -31,6 +31,7 @@ test_names(void **state)
 {
 	static const char *const odd[] = {"default", "\xC3", NULL};
 	static const char *const empty[] = {"", NULL};
+	static const char *const twice[] = {"a", "b", "a", NULL};
 	pawl_worker_options options = PAWL_WORKER_OPTIONS_INIT;
 
 	(void) state;
@@ -41,6 +42,8 @@ test_names(void **state)
 	refuse(&options, "name of a queue is not UTF-8");
 	options.queues = empty;
 	refuse(&options, "name of a queue must have 1 to 255 bytes");
+	options.queues = twice;
+	refuse(&options, "queue \"a\" is named twice");
 }
 
 static void
