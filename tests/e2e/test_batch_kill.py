@@ -23,22 +23,36 @@ LOST = """SELECT count(*) FROM (SELECT job_id FROM pawl.attempt WHERE category =
     GROUP BY job_id HAVING count(*) >= 3) a"""
 
 
+def runs_until(path, ledger):
+    """(a function that says how many runs may go on, the handler's wait for it)"""
+    def allow(n):
+        new = path.with_suffix(".new")
+        new.write_text(f"{n}\n", encoding="ascii")
+        new.replace(path)
+
+    return allow, (f'n=$(wc -l <{ledger.path})\n'
+                   f'while [ "$n" -gt "$(cat {path})" ]; do sleep 0.02; done')
+
+
 def test_killed_until_the_end(db, api, tmp_path):
     """Killed twenty times, while items run, and again and again around the last results:
     one end, one report, exact counters."""
     rng = seeded("batch-kill")
     ledger, reports = Ledger(tmp_path), Ledger(tmp_path, "reports")
-    handlers = {"k": ledger.handler("exec sleep 0.05"), "report": reports.handler()}
+    allow, gate = runs_until(tmp_path / "allowed", ledger)
+    handlers = {"k": ledger.handler(f"{gate}\nexec sleep 0.05"), "report": reports.handler()}
     batch = Batch(api, ["collect", "process", "results"], threshold="0.1")
     for stage in ("collect", "process", "results"):
         batch.push(N // 3, stage=stage)
     assert batch.seal() == "sealed"
     moments = sorted(rng.sample(range(10, N - 30), KILLS - AT_THE_END))
     with Fleet(db, 3, *ARGS, handlers=handlers) as fleet:
-        for moment in moments:
+        for moment in moments:  # what begins after it waits, however long a kill takes
+            allow(moment)
             ledger.wait_for(moment, 40)
             fleet.kill(rng.choice(fleet.busy()))
             fleet.add()
+        allow(10 * N)
         for _ in range(AT_THE_END):  # the last results, and the end
             near = N - rng.randrange(1, 4)
             wait_until(lambda n=near: sum(batch.counters()[1:]) >= n, 40, "the end to be near")
