@@ -72,7 +72,9 @@ def work(db, *args, deadline=20):
     left = "SELECT count(*) FROM pawl.job j LEFT JOIN pawl.outcome o ON o.job_id = j.id" \
            " WHERE o.job_id IS NULL"
     with Worker(db, *FAST, *args) as worker:
-        wait_until(lambda: db.value(left) == 0, deadline, worker.log)
+        # one that has nothing to do would else be stopped before it minds signals
+        wait_until(lambda: "working" in worker.log() and db.value(left) == 0, deadline,
+                   worker.log)
         assert worker.drain() == 0, worker.log()
         return worker.log()
 
