@@ -22,9 +22,8 @@
 -- The id is the position too, so it is drawn after the transaction has its xid; and so do
 -- groups need it (see group_dispatch).  The flags of sleepers are looked for likewise (see
 -- ring), in the second statement, for each statement costs as much as the rows that it
--- writes.  An expression is prepared anew
--- in each transaction, at a microsecond or two, and the call of another function costs ten:
--- so there are few of them here.
+-- writes.  An expression is prepared anew in each transaction, at a microsecond or two,
+-- and the call of another function costs ten: so there are few of them here.
 CREATE OR REPLACE FUNCTION pawl.push(
 	kind text,
 	args jsonb DEFAULT '{}',

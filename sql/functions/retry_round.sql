@@ -52,8 +52,8 @@ BEGIN
 			WHERE o.shard = 0 AND o.job_id = h.job_id AND o.job_id BETWEEN $2 AND $3
 			RETURNING o.*
 		), back AS MATERIALIZED (
-			SELECT g.*, j.queue, j.kind, j.priority, j.traits, j.batch, j.epoch, j.stage,
-				j.group_key, j.run_key
+			SELECT g.*, (g.attempt, 0, 0)::pawl.tries AS tries, j.queue, j.kind, j.priority,
+				j.traits, j.batch, j.epoch, j.stage, j.group_key, j.run_key
 			FROM gone g, LATERAL (SELECT d.queue, d.kind, d.priority,
 					pawl.traits(d.unique_key IS NOT NULL, d.stage IS NOT NULL) AS traits,
 					d.batch, d.epoch, d.stage, d.group_key, d.run_key
@@ -67,18 +67,18 @@ BEGIN
 			FROM back b
 		), due_now AS (
 			INSERT INTO pawl.ready (job_id, tries, priority, traits, queue, kind)
-			SELECT b.job_id, (b.attempt, 0, 0)::pawl.tries, b.priority, b.traits, b.queue, b.kind
+			SELECT b.job_id, b.tries, b.priority, b.traits, b.queue, b.kind
 			FROM back b
 			WHERE ($4 > $5) IS NOT TRUE AND b.group_key IS NULL
 		), due_later AS (
 			INSERT INTO pawl.scheduled (job_id, due, tries, priority, traits, queue, kind)
-			SELECT b.job_id, $4, (b.attempt, 0, 0)::pawl.tries, b.priority, b.traits, b.queue, b.kind
+			SELECT b.job_id, $4, b.tries, b.priority, b.traits, b.queue, b.kind
 			FROM back b
 			WHERE $4 > $5 AND b.group_key IS NULL
 		), in_group AS (
 			INSERT INTO pawl.waiting (job_id, due, run_key, tries, traits, retried, tenant,
 				group_key, queue, kind)
-			SELECT b.job_id, greatest($4, $5), b.run_key, (b.attempt, 0, 0)::pawl.tries, b.traits, true,
+			SELECT b.job_id, greatest($4, $5), b.run_key, b.tries, b.traits, true,
 				pawl.tenant_of(b.group_key), b.group_key, b.queue, b.kind
 			FROM back b
 			WHERE b.group_key IS NOT NULL

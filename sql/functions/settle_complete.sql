@@ -62,11 +62,10 @@ BEGIN
 		array_agg(w.fence) FILTER (WHERE w.traits & 2 > 0)
 	INTO won_jobs, won_fences, batched, batched_fences
 	FROM gone w;
-	IF batched IS NOT NULL AND array_dims(jobs) = '[1:1]'
-		AND coalesce(array_dims(counts), '[1:1]') = '[1:1]' THEN	-- half of the cost of many
+	IF batched IS NOT NULL AND cardinality(jobs) = 1 THEN	-- half of the cost of many
 		INSERT INTO pawl.batch_delta (batch, epoch, stage, succeeded, counts)
 		SELECT t.batch, t.epoch, t.stage, t.succeeded, t.sums
-		FROM pawl.tally(jobs, '{succeeded}', counts) t;
+		FROM pawl.tally(batched, '{succeeded}', ARRAY(SELECT unnest(counts))) t;
 	ELSIF batched IS NOT NULL THEN
 		INSERT INTO pawl.batch_delta (batch, epoch, stage, succeeded, counts)
 		SELECT t.batch, t.epoch, t.stage, t.succeeded, t.sums
