@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "queue/upkeep.h"
+#include "worker/fold.h"
 #include "worker/outage.h"
 #include "worker/progress.h"
 #include "worker/watch.h"
@@ -62,10 +63,7 @@ typedef struct steward
 	int64_t from_ms[UPKEEP_DUTIES]; /* no duty before its time */
 	int64_t whole_ms;               /* when everything is looked at again */
 	int64_t since_us;               /* promotion's mark */
-	int64_t folded;                 /* up to which batch, in this round */
-	int fold_n;                     /* how many at once: one after a failure */
-	bool fold_passed;               /* one was passed over in this round */
-	int64_t fold_told_ms;
+	fold fold;
 	int64_t retained; /* jobs that it has taken away in this round */
 	progress progress;
 	uint64_t asked; /* so many ticks were asked for when the last began */
@@ -161,69 +159,19 @@ promote(steward *self, const queue_call *call, pawl_error *error)
 	return status;
 }
 
-/* It was tried alone, and fails: the newer ones do not wait for it. */
+/* A chunk of the batches; those of many jobs that are cancelled have many turns. */
 static pawl_status
-pass_batch(steward *self, const queue_call *call, const pawl_error *why,
-           int64_t *ret_next, pawl_error *error)
+fold_batches(steward *self, const queue_call *call, pawl_error *error)
 {
-	int64_t now_ms = clock_ms();
-	pawl_status status = upkeep_fold(call, self->folded, 0, ret_next, error);
+	bool again = false;
+	int64_t rest_ms = 0;
+	pawl_status status = fold_chunk(&self->fold, call, &again, &rest_ms, error);
 
 	if (status != PAWL_OK)
 		return status;
-	self->fold_passed = true;
-	if (*ret_next > 0 &&
-	    (self->fold_told_ms == 0 || now_ms - self->fold_told_ms >= OUTAGE_TELL_MS))
-	{
-		worker_notice(self->worker, PAWL_WARN,
-		              "upkeep: batch %" PRId64
-		              " cannot be folded and is passed over: %s (%s)",
-		              *ret_next, why->message, why->sqlstate);
-		self->fold_told_ms = now_ms;
-	}
-	return PAWL_OK;
-}
-
-/*
- * A chunk of the batches; those of many jobs that are cancelled have many turns.  When
- * one of a chunk fails, none of it is folded: then one at a time, twice as many after
- * each that went well.
- */
-static pawl_status
-fold(steward *self, const queue_call *call, pawl_error *error)
-{
-	int64_t next = 0;
-	pawl_error why;
-	pawl_status status = upkeep_fold(call, self->folded, self->fold_n, &next, &why);
-
-	if (status != PAWL_OK && (!db_is_open(self->db) || why.sqlstate[0] == '\0'))
-	{
-		*error = why;
-		return status;
-	}
-	if (status != PAWL_OK && self->fold_n > 1)
-	{
-		self->fold_n = 1;
-		self->again = true;
-		return PAWL_OK;
-	}
-	if (status == PAWL_OK)
-		self->fold_n =
-			self->fold_n < UPKEEP_CHUNK / 2 ? self->fold_n * 2 : UPKEEP_CHUNK;
-	else
-	{
-		status = pass_batch(self, call, &why, &next, error);
-		if (status != PAWL_OK)
-			return status;
-	}
-	self->folded = next > 0 ? next : 0;
-	if (next != 0)
-		self->again = true;
-	if (next <= 0 && self->fold_passed)
-	{
-		self->fold_passed = false; /* it is not tried in each tick */
-		self->from_ms[UPKEEP_FOLD] = clock_ms() + random_jitter(OUTAGE_LONGEST_MS, 10);
-	}
+	self->again = self->again || again;
+	if (rest_ms > 0)
+		self->from_ms[UPKEEP_FOLD] = clock_ms() + rest_ms;
 	return PAWL_OK;
 }
 
@@ -288,9 +236,9 @@ typedef pawl_status (*duty)(steward *self, const queue_call *call, pawl_error *e
 
 /* In the order in which they are done. */
 static const duty duties[] = {
-	[UPKEEP_RECOVER] = recover, [UPKEEP_PROMOTE] = promote,
-	[UPKEEP_FOLD] = fold,       [UPKEEP_PARTITIONS] = extend_partitions,
-	[UPKEEP_WATCH] = watch,     [UPKEEP_RETAIN] = retain,
+	[UPKEEP_RECOVER] = recover,   [UPKEEP_PROMOTE] = promote,
+	[UPKEEP_FOLD] = fold_batches, [UPKEEP_PARTITIONS] = extend_partitions,
+	[UPKEEP_WATCH] = watch,       [UPKEEP_RETAIN] = retain,
 };
 static_assert(sizeof(duties) / sizeof(duties[0]) == UPKEEP_DUTIES, "each is done");
 
@@ -386,7 +334,7 @@ tick(steward *self)
 void *
 steward_main(void *arg)
 {
-	steward self = {.worker = arg, .since_us = MARK_NONE, .fold_n = UPKEEP_CHUNK};
+	steward self = {.worker = arg, .since_us = MARK_NONE};
 	int64_t third_ms = self.worker->lease_ms / 3;
 	int64_t next_ms = 0;
 
@@ -394,6 +342,7 @@ steward_main(void *arg)
 	self.tick_ms = earliest(third_ms, TICK_MS);
 	outage_init(&self.outage, self.worker, "upkeep");
 	progress_init(&self.progress, self.worker);
+	fold_init(&self.fold, self.worker);
 	self.db = worker_db(self.worker, "upkeep");
 	while (self.db != NULL && board_steward_wait(self.board, next_ms, self.asked))
 	{
