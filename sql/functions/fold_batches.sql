@@ -2,12 +2,12 @@
 --
 -- Of the batches that are not done the next ones after a cursor, so that none starves
 -- others, however many there are.
--- Parameters: after: the cursor; n: look at most at so many, 0 to 10000; 0: at none, and
--- step past the next one, whose fold raises when it is tried alone.
+-- Parameters: after: the cursor; n: look at most at so many, 1 to 10000.
 -- Returns: the cursor for the next call; 0: that was the last of them; -1: likewise, and
--- of one of them there is more to do: begin anew.  With n = 0 the one that was passed.
+-- of one of them there is more to do: begin anew.
 -- Errors: 22023; 25001 outside READ COMMITTED; what a batch's fold raises, and then
--- nothing was folded.  A subtransaction for each would be too many for a snapshot.
+-- nothing was folded: a subtransaction for each would be too many for a snapshot.  Try
+-- one at a time, and step past the one that raises alone with next_batch.
 -- Locks: as fold, for each in turn.
 -- Index: batch_unfinished; batch_delta_pkey.
 CREATE OR REPLACE FUNCTION pawl.fold_batches(after bigint DEFAULT 0, n int DEFAULT 100)
@@ -24,15 +24,11 @@ DECLARE
 	more boolean := false;
 	b record;
 BEGIN
-	IF n IS NULL OR n NOT BETWEEN 0 AND 10000 THEN
-		RAISE EXCEPTION 'n of a fold must be 0 to 10000, not %', coalesce(n::text, 'NULL')
+	IF n IS NULL OR n NOT BETWEEN 1 AND 10000 THEN
+		RAISE EXCEPTION 'n of a fold must be 1 to 10000, not %', coalesce(n::text, 'NULL')
 			USING ERRCODE = '22023';
 	END IF;
 	PERFORM pawl.check_isolation('fold_batches');
-	IF n = 0 THEN
-		RETURN coalesce((SELECT min(t.id) FROM pawl.batch t
-			WHERE t.shard = 0 AND t.done_at IS NULL AND t.id > coalesce(after, 0)), 0);
-	END IF;
 	FOR b IN
 		SELECT t.id, t.cancelled_at IS NOT NULL
 			OR t.folded > pg_snapshot_xmax(pg_current_snapshot())	-- see fold

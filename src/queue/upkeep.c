@@ -125,6 +125,17 @@ upkeep_fold(const queue_call *call, int64_t cursor, int n, int64_t *ret_next,
 }
 
 pawl_status
+upkeep_next_batch(const queue_call *call, int64_t cursor, int64_t *ret_batch,
+                  pawl_error *error)
+{
+	auto_params *params = db_params_new();
+
+	db_param_int(params, cursor);
+	return call_run_int(call, "SELECT pawl.next_batch($1::bigint)", params, ret_batch,
+	                    error);
+}
+
+pawl_status
 upkeep_extend_partitions(const queue_call *call, int64_t *ret_n, pawl_error *error)
 {
 	auto_params *params = db_params_new();

@@ -54,11 +54,14 @@ PAWL_CHECK pawl_status upkeep_promote(const queue_call *call, int64_t since_us,
 /*
  * Fold a chunk of the batches in which something has happened: of those after cursor (0:
  * from the first) n are looked at.  *ret_next: where the next chunk begins; 0: that was
- * the last; -1: likewise, and there is more to do from the first on.  n = 0: step past
- * the next one, which is *ret_next.
+ * the last; -1: likewise, and there is more to do from the first on.
  */
 PAWL_CHECK pawl_status upkeep_fold(const queue_call *call, int64_t cursor, int n,
                                    int64_t *ret_next, pawl_error *error);
+
+/* The batch that a fold of one after cursor looks at; 0: there is none. */
+PAWL_CHECK pawl_status upkeep_next_batch(const queue_call *call, int64_t cursor,
+                                         int64_t *ret_batch, pawl_error *error);
 
 /* Attach partitions ahead of the ids in use; how many were made. */
 PAWL_CHECK pawl_status upkeep_extend_partitions(const queue_call *call, int64_t *ret_n,

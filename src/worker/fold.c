@@ -21,7 +21,7 @@ pass_batch(fold *f, const queue_call *call, const pawl_error *why, int64_t *ret_
            pawl_error *error)
 {
 	int64_t now_ms = clock_ms();
-	pawl_status status = upkeep_fold(call, f->cursor, 0, ret_next, error);
+	pawl_status status = upkeep_next_batch(call, f->cursor, ret_next, error);
 
 	if (status != PAWL_OK)
 		return status;

@@ -7,6 +7,7 @@ their children, and so ends without them.
 
 import psycopg
 import pytest
+from harness.api import sqlstate
 from harness.batches import Batch, wrong_counters
 from harness.fleet import Fleet, seeded
 from harness.ledger import Ledger, write_script
@@ -303,6 +304,9 @@ def test_a_batch_whose_fold_raises_starves_no_newer_one(db, api):
     with pytest.raises(psycopg.errors.RaiseException):
         api.value("fold_batches")
     assert [made.state() for made in batches] == ["sealed"] * 5, "turned green"
+    assert sqlstate(api.value, "fold_batches", after=0, n=0) == "22023"
+    assert api.value("next_batch", after=batches[0].id) == stuck.id
+    assert api.value("next_batch", after=batches[-1].id) == 0
     with Worker(db, *FAST, handlers={"k": "true"}) as worker:
         for made in batches:
             if made is not stuck:

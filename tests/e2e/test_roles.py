@@ -70,6 +70,7 @@ FUNCTIONS = {
     "upkeep_look": {W},
     "fold": {W},
     "fold_batches": {W},
+    "next_batch": {W},
     "fold_ended": {W},
     "fold_waiting": NOBODY,
     "recover": {W},
