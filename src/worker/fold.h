@@ -3,7 +3,7 @@
  *
  * In chunks, from a cursor, one for each call.  When one of a chunk fails, none of it is
  * folded: then one at a time, and the one that fails alone is passed over, so that the
- * newer ones do not wait for it.
+ * newer ones do not wait for it; at once, or after some tries when it may go well later.
  */
 #ifndef PAWL_WORKER_FOLD_H
 #define PAWL_WORKER_FOLD_H
@@ -17,16 +17,21 @@ typedef struct fold
 	int64_t cursor; /* up to which batch, in this round */
 	int n;          /* how many at once: one after a failure */
 	bool passed;    /* one was passed over in this round */
+	int tries;      /* how often the next one has failed alone, for now */
 	int64_t told_ms;
 } fold;
 
 void fold_init(fold *f, pawl_worker *worker);
 
-/*
- * A chunk.  *ret_again: there is more to do now; *ret_rest_ms: so long the next round
- * waits, 0 when the next look decides.  An error: the same chunk is next.
- */
-PAWL_CHECK pawl_status fold_chunk(fold *f, const queue_call *call, bool *ret_again,
-                                  int64_t *ret_rest_ms, pawl_error *error);
+/* When the next chunk is to come. */
+typedef struct fold_next
+{
+	bool again;      /* now: there is more to do */
+	int64_t rest_ms; /* not for so long; 0: the next look decides */
+} fold_next;
+
+/* A chunk; an error that no batch is to blame for: the same chunk is next. */
+PAWL_CHECK pawl_status fold_chunk(fold *f, const queue_call *call, fold_next *ret_next,
+                                  pawl_error *error);
 
 #endif

@@ -163,15 +163,14 @@ promote(steward *self, const queue_call *call, pawl_error *error)
 static pawl_status
 fold_batches(steward *self, const queue_call *call, pawl_error *error)
 {
-	bool again = false;
-	int64_t rest_ms = 0;
-	pawl_status status = fold_chunk(&self->fold, call, &again, &rest_ms, error);
+	fold_next next = {.again = false};
+	pawl_status status = fold_chunk(&self->fold, call, &next, error);
 
 	if (status != PAWL_OK)
 		return status;
-	self->again = self->again || again;
-	if (rest_ms > 0)
-		self->from_ms[UPKEEP_FOLD] = clock_ms() + rest_ms;
+	self->again = self->again || next.again;
+	if (next.rest_ms > 0)
+		self->from_ms[UPKEEP_FOLD] = clock_ms() + next.rest_ms;
 	return PAWL_OK;
 }
 
