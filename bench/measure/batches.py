@@ -44,20 +44,20 @@ SELECT pg_advisory_lock_shared({GATE});
 
 
 def results(bench: Bench, pawl: System, n: int) -> None:
-    for sessions in SESSIONS:
-        for repetition, way in bench.turns(list(SCRIPTS)):
-            floor = way == FLOOR.name
-            with bench.turn(FLOOR if floor else pawl) as turn:
-                jobs = n if sessions > 1 else n // 4
-                total = jobs + WARM * sessions
-                batch, offset = (None, None) if floor else prepare(turn, way, total)
-                bench.cluster.checkpoint()
-                with Folding(turn, batch):
-                    rate, cpu_s = run(turn, script(way, offset), sessions, jobs)
-                check(turn, way, batch, total)
-                bench.add("results of a batch", way, sessions, repetition, rate, "results/s")
-                bench.add("results of a batch: CPU", way, sessions, repetition,
-                          1e6 * cpu_s / jobs, "us/result")
+    turns = [(way, sessions) for way in SCRIPTS for sessions in SESSIONS]
+    for repetition, (way, sessions) in bench.turns(turns):
+        floor = way == FLOOR.name
+        with bench.turn(FLOOR if floor else pawl) as turn:
+            jobs = n if sessions > 1 else n // 4
+            total = jobs + WARM * sessions
+            batch, offset = (None, None) if floor else prepare(turn, way, total)
+            bench.cluster.checkpoint()
+            with Folding(turn, batch):
+                rate, cpu_s = run(turn, script(way, offset), sessions, jobs)
+            check(turn, way, batch, total)
+        bench.add("results of a batch", way, sessions, repetition, rate, "results/s")
+        bench.add("results of a batch: CPU", way, sessions, repetition, 1e6 * cpu_s / jobs,
+                  "us/result")
 
 
 def script(way: str, offset) -> str:

@@ -6,15 +6,15 @@ from .process import cpu_seconds, resident_bytes
 from .turn import Bench, Turn
 
 MIB = 1 << 20
-SETTLING_S = 1       # until it has started, beside as long as it is measured for: what a
-                     # session did may be told ten seconds later, when it is idle
+SETTLING_S = 11      # until it has started and that is told: what a session did may be
+                     # told ten seconds later, when it is idle
 STEP = 1_000_000     # no job comes, so it says nothing
 
 
 def idle(bench: Bench, systems: list, seconds: int) -> None:
     for repetition, system in bench.turns(systems):
         with bench.turn(system) as turn, turn.worker(system.steady(STEP)) as worker:
-            time.sleep(SETTLING_S + seconds)
+            time.sleep(SETTLING_S)
             before = look(turn, worker.pid)
             began = time.monotonic()
             time.sleep(seconds)

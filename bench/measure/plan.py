@@ -5,8 +5,8 @@ from typing import Callable
 
 from . import (backlog, batches, groups, handlers, idle, latency, logs, single, slices,
                throughput)
+from .names import LARGE_QUEUE, NODE_PEERS, SLICES, SLICES_HELD
 from .systems import SYSTEMS, there_is
-from .targets import LARGE_QUEUE, NODE_PEERS
 from .turn import Bench
 
 
@@ -18,14 +18,15 @@ class Sizes:
     huge: int            # ready at once
     beside: int          # scheduled, and as many paused
     slice_jobs: int
-    slice_count: int     # of Pawl and graphile-worker, held; half of it undisturbed, and a
-                         # quarter by the others
+    slice_count: int     # of Pawl and graphile-worker, held; half of it undisturbed and
+                         # before a writer, and a quarter by the others
     writer_s: int
     single_s: int
     latency_s: int
     idle_s: int
     handlers: int
     lines: int           # of logs
+    beside_lines: int    # jobs of a drain beside logs
     results: int         # into one batch; divided by 64
     groups: int          # with one job each
     defaults: int        # jobs, for a peer's default configuration
@@ -34,16 +35,17 @@ class Sizes:
 
 FULL = Sizes(repetitions=3, small=200_000, large=1_000_000, huge=10_000_000,
              beside=1_000_000, slice_jobs=50_000, slice_count=20, writer_s=60, single_s=2,
-             latency_s=10, idle_s=10, handlers=10_000, lines=1_000_000,
-             results=9_600, groups=100_000, defaults=10_000, slow_defaults=5)
+             latency_s=10, idle_s=6, handlers=10_000, lines=1_000_000,
+             beside_lines=600_000, results=9_600, groups=100_000, defaults=10_000,
+             slow_defaults=5)
 QUICK = Sizes(repetitions=1, small=50_000, large=200_000, huge=400_000,
               beside=50_000, slice_jobs=20_000, slice_count=5, writer_s=5, single_s=1,
-              latency_s=3, idle_s=4, handlers=1_000, lines=200_000,
+              latency_s=3, idle_s=4, handlers=1_000, lines=200_000, beside_lines=200_000,
               results=3_200, groups=20_000, defaults=1_000, slow_defaults=3)
 # For the harness itself: whether it works, whatever the figures.
 TINY = Sizes(repetitions=1, small=2_000, large=3_000, huge=5_000, beside=1_000,
              slice_jobs=1_000, slice_count=3, writer_s=1, single_s=1, latency_s=1,
-             idle_s=1, handlers=20, lines=2_000, results=128, groups=600,
+             idle_s=1, handlers=20, lines=2_000, beside_lines=3_000, results=128, groups=600,
              defaults=50, slow_defaults=2)
 
 
@@ -82,32 +84,32 @@ def make_plan(sizes: Sizes, systems: list) -> list:
          lambda b: throughput.push_and_drain(b, drained, sizes.small))
     part("large", 330, drained_large,
          lambda b: throughput.push_and_drain(b, drained_large, sizes.large))
-    part("keys", 110, keyed, lambda b: throughput.push_keyed(b, keyed, sizes.small))
-    part("single", 200, best, lambda b: single.push_single(b, best, sizes.single_s))
-    part("latency", 170, served, lambda b: latency.latency(b, served, sizes.latency_s))
-    for name, seconds, chosen, count in (
-            ("slices", 85, deep, sizes.slice_count // 2),
-            ("slices", 65, others, sizes.slice_count // 4),
-            ("held", 480, deep + large_queue, sizes.slice_count),
-            ("held", 75, others, sizes.slice_count // 4)):
-        held = name == "held"
-        part(name, seconds, chosen, lambda b, chosen=chosen, count=count, held=held:
-             slices.slices(b, chosen, sizes.slice_jobs, max(1, count), held))
+    part("keys", 60, keyed, lambda b: throughput.push_keyed(b, keyed, sizes.small))
+    part("single", 130, best, lambda b: single.push_single(b, best, sizes.single_s))
+    part("latency", 130, served, lambda b: latency.latency(b, served, sizes.latency_s))
+    held_count, count, few = (max(1, sizes.slice_count // n) for n in (1, 2, 4))
+    for seconds, chosen in (
+            (600, [turn for system in deep for turn in
+                   ((SLICES, system, count), (SLICES_HELD, system, held_count))]
+             + [(SLICES_HELD, system, held_count) for system in large_queue]),
+            (110, [(name, system, few) for system in others
+                   for name in (SLICES, SLICES_HELD)])):
+        part("slices", seconds, chosen, lambda b, chosen=chosen: slices.slices(
+            b, chosen, sizes.slice_jobs))
     for system in pawl:
-        part("writer", 210, pawl, lambda b: slices.slices_beside_writer(
-            b, system, sizes.slice_jobs, sizes.writer_s))
-        part("beside", 75, pawl, lambda b: backlog.drain_beside(
+        part("writer", 225, pawl, lambda b: slices.slices_beside_writer(
+            b, system, sizes.slice_jobs, count, sizes.writer_s))
+        part("beside", 35, pawl, lambda b: backlog.drain_beside(
             b, system, sizes.beside, sizes.small))
-        part("exec", 60, pawl, lambda b: handlers.exec_handlers(b, system, sizes.handlers))
-        part("logs", 90, pawl, lambda b: logs.alone(b, system, sizes.lines))
-        part("logs", 70, pawl, lambda b: logs.beside_drain(b, system, sizes.large))
+        part("exec", 30, pawl, lambda b: handlers.exec_handlers(b, system, sizes.handlers))
+        part("logs", 30, pawl, lambda b: logs.alone(b, system, sizes.lines))
+        part("logs", 90, pawl, lambda b: logs.beside_drain(b, system, sizes.beside_lines))
         part("groups", 60, pawl, lambda b: groups.groups(b, system, sizes.groups))
-        part("batches", 150, pawl, lambda b: batches.results(b, system, sizes.results))
-    part("idle", 160, workers, lambda b: idle.idle(b, workers, sizes.idle_s))
-    part("defaults", 70, systems, lambda b: defaults(b, systems, sizes))
-    for system in pawl:
-        part("huge", 140, pawl, lambda b: backlog.drain_of_many(
+        part("huge", 120, pawl, lambda b: backlog.drain_of_many(
             b, system, sizes.huge, sizes.large))
+        part("batches", 230, pawl, lambda b: batches.results(b, system, sizes.results))
+    part("idle", 155, workers, lambda b: idle.idle(b, workers, sizes.idle_s))
+    part("defaults", 45, systems, lambda b: defaults(b, systems, sizes))
     return plan
 
 

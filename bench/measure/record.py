@@ -45,19 +45,31 @@ class Results:
     def __init__(self, measurements: list):
         self.all = list(measurements)
 
-    def select(self, name, system=None, size=None, **context) -> list:
+    def select(self, name, system=None, size=None, repetition=None, **context) -> list:
         return [m for m in self.all if m.name == name
                 and (system is None or m.system == system)
                 and (size is None or m.size == size)
+                and (repetition is None or m.repetition == repetition)
                 and all(m.context.get(key) == value for key, value in context.items())]
 
-    def values(self, name, system=None, size=None, **context) -> list:
-        return [m.value for m in self.select(name, system, size, **context)]
+    def values(self, name, system=None, size=None, **where) -> list:
+        return [m.value for m in self.select(name, system, size, **where)]
 
-    def median(self, name, system=None, size=None, **context):
+    def median(self, name, system=None, size=None, **where):
         """None where nothing was measured."""
-        values = self.values(name, system, size, **context)
+        values = self.values(name, system, size, **where)
         return statistics.median(values) if values else None
+
+    def ratio(self, one: tuple, other: tuple):
+        """The median over the repetitions of one / other, each (name, system[, size]): what
+        ran next to each other is compared, however fast the machine was just then."""
+        found, base = ({n: self.median(*what, repetition=n) for n in self.repetitions(*what)}
+                       for what in (one, other))
+        ratios = [found[n] / base[n] for n in found if base.get(n)]
+        return statistics.median(ratios) if ratios else None
+
+    def repetitions(self, name, system=None, size=None) -> list:
+        return sorted({m.repetition for m in self.select(name, system, size)})
 
     def systems(self, name) -> list:
         """In the order in which they were measured first."""

@@ -3,7 +3,8 @@
 The worker runs all the time; a slice ends when its last handler has begun, and the next
 is then pushed. The same is done undisturbed, while a REPEATABLE READ reader of the
 system's tables stays open from the first to the last slice (its backend_xmin is looked
-at at both ends), and while a transaction that has written stays open.
+at at both ends), and while a transaction that has written stays open, after some slices
+without it.
 """
 
 import time
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 
 import psycopg
 
+from .names import SLICES_HELD, WRITER_OPEN, WRITER_OVER, WRITER_TO_COME
 from .process import Failure, Program
 from .throughput import sum_to
 from .turn import Bench, Turn
@@ -18,49 +20,49 @@ from .turn import Bench, Turn
 OPEN_PUSH = """SELECT pawl.push('noop', '{"n": 0, "pad": ""}')"""
 
 
-def slices(bench: Bench, systems: list, size: int, count: int, held: bool) -> None:
-    name = "slices, snapshot held" if held else "slices"
-    for repetition, system in bench.turns(systems):
+def slices(bench: Bench, turns: list, size: int) -> None:
+    """turns: [(SLICES or SLICES_HELD, system, how many)]"""
+    for repetition, (name, system, count) in bench.turns(turns):
         with bench.turn(system) as turn:
             bench.cluster.checkpoint()
-            with held_snapshot(turn) if held else undisturbed() as context:
-                done, answer = run(turn, size, lambda done, _: done < count)
+            with held_snapshot(turn) if name == SLICES_HELD else undisturbed() as context:
+                done, answer = run(turn, size, lambda done: done < count)
             turn.check(answer, size * count, sum_to(size * count))
-        for number, (rate, cpu_us) in enumerate(done, 1):
-            where = {"slice": number, "slices": count, **context}
-            bench.add(name, system.name, size, repetition, rate, "jobs/s", **where)
-            bench.add(f"{name}: CPU", system.name, size, repetition, cpu_us, "us/job",
-                      **where)
+        for number, slice_done in enumerate(done, 1):
+            add(bench, name, system, size, repetition, slice_done, slice=number,
+                slices=count, **context)
 
 
-def slices_beside_writer(bench: Bench, system, size: int, seconds: int) -> None:
+def slices_beside_writer(bench: Bench, system, size: int, before: int, seconds: int) -> None:
     """A transaction that has pushed a job, and does not commit for so many seconds."""
     for repetition in range(1, bench.repetitions + 1):
         with bench.turn(system) as turn:
             bench.cluster.checkpoint()
-            writer = Writer(turn, seconds)
+            writer = Writer(turn, before, seconds)
             done, answer = run(turn, size, writer.look)
             jobs = size * len(done)
             turn.check(answer, jobs + 1, sum_to(jobs))
-        for number, (rate, cpu_us) in enumerate(done, 1):
-            where = {"slice": number, "slices": len(done),
-                     "open": number <= writer.open_slices}
-            bench.add("slices, writer open", system.name, size, repetition, rate, "jobs/s",
-                      **where)
-            bench.add("slices, writer open: CPU", system.name, size, repetition, cpu_us,
-                      "us/job", **where)
+        for number, slice_done in enumerate(done, 1):
+            add(bench, writer.name(number), system, size, repetition, slice_done,
+                slice=number, slices=len(done))
+
+
+def add(bench: Bench, name: str, system, size: int, repetition: int, slice_done: tuple,
+        **context) -> None:
+    rate, cpu_us = slice_done
+    bench.add(name, system.name, size, repetition, rate, "jobs/s", **context)
+    bench.add(f"{name}: CPU", system.name, size, repetition, cpu_us, "us/job", **context)
 
 
 def run(turn: Turn, size: int, going) -> tuple:
     """([(jobs/s, the server's us of CPU a job) of each slice], the worker's last answer);
-    going(slices done, handled so far) says whether there is another."""
+    going(slices done) says whether there is another."""
     slices_done = []
     with turn.worker(turn.system.steady(size)) as worker, turn.pusher() as pusher:
-        handled = 0
-        while going(len(slices_done), handled):
+        while going(len(slices_done)):
             began, cpu_s = time.monotonic(), turn.cluster.cpu_s()
             pusher.ask(f"push {size} {size * len(slices_done)}")
-            handled = wait_for(worker, size * (len(slices_done) + 1))
+            wait_for(worker, size * (len(slices_done) + 1))
             slices_done.append((size / (time.monotonic() - began),
                                 1e6 * (turn.cluster.cpu_s() - cpu_s) / size))
         pusher.finish()
@@ -74,11 +76,9 @@ def run(turn: Turn, size: int, going) -> tuple:
     return slices_done, answer
 
 
-def wait_for(worker: Program, handled: int) -> int:
-    while True:
-        answer = worker.answer()
-        if answer["handled"] >= handled:
-            return answer["handled"]
+def wait_for(worker: Program, handled: int) -> None:
+    while worker.answer()["handled"] < handled:
+        pass
 
 
 @contextmanager
@@ -108,23 +108,28 @@ def backend_xmin(watch, connection):
 
 
 class Writer:
-    """Holds a transaction that has pushed open for a while, from before the first slice;
-    two slices run after it has ended."""
+    """Holds a transaction that has pushed open for a while; so many slices run before it
+    begins, and two after it has ended."""
 
     AFTER = 2
 
-    def __init__(self, turn: Turn, seconds: int):
+    def __init__(self, turn: Turn, before: int, seconds: int):
         self.connection = turn.connect()
         self.connection.autocommit = False
+        self.before = before
         self.seconds = seconds
         self.until = None
-        self.ended_at = None
+        self.ended_at = None  # so many slices had run
 
-    @property
-    def open_slices(self) -> int:
-        return self.ended_at
+    def name(self, number: int) -> str:
+        """Of the measurement of this slice, from 1."""
+        if number <= self.before:
+            return WRITER_TO_COME
+        return WRITER_OPEN if number <= self.ended_at else WRITER_OVER
 
-    def look(self, done: int, _handled: int) -> bool:
+    def look(self, done: int) -> bool:
+        if done < self.before:
+            return True
         if self.until is None:
             self.connection.execute(OPEN_PUSH)
             self.until = time.monotonic() + self.seconds

@@ -9,8 +9,8 @@ import subprocess
 from dataclasses import dataclass, field
 
 from .cluster import Cluster
+from .names import LARGE_QUEUE, NODE_PEERS
 from .paths import NODE, PAWL, PG_BIN, WORK
-from .targets import LARGE_QUEUE, NODE_PEERS
 
 PAD = "x" * 79
 

@@ -1,13 +1,12 @@
 """What is to be reached, and whether it was: figures of one run against each other."""
 
+import statistics
+from collections import defaultdict
 from typing import NamedTuple, Optional
 
+from .names import (FLOOR, LARGE_QUEUE, NODE_PEERS, SLICES, SLICES_HELD, WRITER_OPEN,
+                    WRITER_TO_COME)
 from .record import Results
-
-NODE_PEERS = ("graphile-worker", "pg-boss")
-# Not in graphile-worker's documentation; measured where it may be the faster one.
-LARGE_QUEUE = "graphile-worker (queue of 5,000)"
-FLOOR = "one-row INSERT"
 
 
 class Target(NamedTuple):
@@ -28,25 +27,20 @@ def judge(results: Results) -> list:
             *responses(results), *batches(results), *groups(results), *costs(results)]
 
 
-def ratio(a, b):
-    return None if a is None or not b else a / b
-
-
-def best(results: Results, name: str, size) -> Optional[float]:
-    medians = [results.median(name, system, size) for system in NODE_PEERS]
-    return max((m for m in medians if m is not None), default=None)
+def best(results: Results, name: str, size) -> str:
+    """The npm peer that is fastest at it."""
+    return max(NODE_PEERS, key=lambda system: results.median(name, system, size) or 0)
 
 
 DRAIN = "drain / graphile-worker"  # before there are sizes
-HELD = "slices, snapshot held"
+MANY = "drain with very many ready / usual"
 
 
 def throughput(results: Results) -> list:
     """Drains against graphile-worker's, at each size that it was measured at."""
     sizes = sorted({m.size for m in results.select("drain", "graphile-worker")}) or [0]
     return [Target(f"drain of {size:,} jobs / {peer}" if size else DRAIN,
-                   ratio(results.median("drain", "pawl", size),
-                         results.median("drain", peer, size)), 2.2)
+                   results.ratio(("drain", "pawl", size), ("drain", peer, size)), 2.2)
             for peer in graphiles(results, "drain") for size in sizes]
 
 
@@ -57,59 +51,78 @@ def graphiles(results: Results, name: str) -> list:
 
 def pushes(results: Results) -> list:
     size = min(results.sizes("push, unique keys"), default=None)
-    own = results.median("push", "pawl", size)
-    keyed = results.median("push, unique keys", "pawl", size)
+    plain, keyed = (("push", "pawl", size), ("push, unique keys", "pawl", size))
     found = [
-        Target("bulk push / best npm peer", ratio(own, best(results, "push", size)), 1.5),
-        Target("bulk push with unique keys / without", ratio(keyed, own), 0.5),
+        Target("bulk push / best npm peer",
+               results.ratio(plain, ("push", best(results, *plain[::2]), size)), 1.5),
+        Target("bulk push with unique keys / without", results.ratio(keyed, plain), 0.5),
         Target("bulk push with unique keys / best npm peer's",
-               ratio(keyed, best(results, "push, unique keys", size)), 1.0),
+               results.ratio(keyed, (keyed[0], best(results, *keyed[::2]), size)), 1.0),
     ]
     for connections in (1, 4):
         found.append(Target(
             f"single push, {connections} connection{'s' * (connections > 1)} /"
             " one-row INSERT",
-            ratio(results.median("single push", "pawl, SQL function", connections),
-                  results.median("single push", "one-row INSERT", connections)), 0.75))
+            results.ratio(("single push", "pawl, SQL function", connections),
+                          ("single push", FLOOR, connections)), 0.75))
     return found
 
 
-def slice_medians(results: Results, name: str, system: str, **context) -> dict:
+def slice_medians(results: Results, name: str, system: str) -> dict:
     """{slice: median over the repetitions}"""
-    numbers = {m.context["slice"] for m in results.select(name, system, **context)}
-    return {n: results.median(name, system, slice=n, **context) for n in sorted(numbers)}
+    numbers = {m.context["slice"] for m in results.select(name, system)}
+    return {n: results.median(name, system, slice=n) for n in sorted(numbers)}
 
 
 def steadiness(results: Results) -> list:
-    undisturbed = results.median("slices", "pawl")
-    held = slice_medians(results, HELD, "pawl")
-    writer = slice_medians(results, "slices, writer open", "pawl", open=True)
+    held = beside_undisturbed(results, SLICES_HELD, SLICES)
+    writer = beside_undisturbed(results, WRITER_OPEN, WRITER_TO_COME)
     many = results.sizes("drain of very many")
     small = min(results.sizes("drain beside others"), default=None)
-    usual = results.median("drain", "pawl", small)
-    without = results.median("drain without others", "pawl", small) or usual
     return [
         Target("slowest slice, snapshot held / undisturbed median",
-               ratio(min(held.values(), default=None), undisturbed), 0.8),
+               min(held, default=None), 0.8),
         *[Target(f"last slice, snapshot held / {possessive(peer)}",
-                 last_slices(held, slice_medians(results, HELD, peer)), 8.0)
-          for peer in graphiles(results, HELD)],
+                 last_slices(results, peer), 8.0) for peer in graphiles(results, SLICES_HELD)],
         Target("slowest slice, writer open / undisturbed median",
-               ratio(min(writer.values(), default=None), undisturbed), 0.8),
+               min(writer, default=None), 0.8),
         *[Target(f"CPU of the dearest slice, {what} / undisturbed median",
-                 ratio(max(slice_medians(results, f"slices, {what}: CPU", "pawl",
-                                         **context).values(), default=None),
-                       results.median("slices: CPU", "pawl")), 1.25, True)
-          for what, context in (("snapshot held", {}), ("writer open", {"open": True}))],
-        Target(f"drain with {max(many, default=0):,} ready / usual",
-               ratio(results.median("drain of very many", "pawl"), usual), 0.8),
-        Target("drain beside scheduled and paused jobs / usual",
-               ratio(results.median("drain beside others", "pawl"), without), 0.9),
+                 max(beside_undisturbed(results, f"{name}: CPU", f"{undisturbed}: CPU"),
+                     default=None), 1.25, True)
+          for what, name, undisturbed in (("snapshot held", SLICES_HELD, SLICES),
+                                          ("writer open", WRITER_OPEN, WRITER_TO_COME))],
+        Target(f"drain with {max(many):,} ready / usual" if many else MANY,
+               results.ratio(("drain of very many", "pawl"),
+                             ("drain", "pawl", min(results.sizes("drain"), default=None))),
+               0.8),
+        Target("drain beside scheduled and paused jobs / without",
+               results.ratio(("drain beside others", "pawl", small),
+                             ("drain without others", "pawl", small)), 0.9),
     ]
 
 
-def last_slices(own: dict, peer: dict) -> Optional[float]:
-    return ratio(own[max(own)], peer[max(peer)]) if own and peer else None
+def beside_undisturbed(results: Results, name: str, undisturbed: str) -> list:
+    """Of each slice that every repetition has: the median over the repetitions of what it
+    was, divided by that repetition's undisturbed median."""
+    base = {n: results.median(undisturbed, "pawl", repetition=n)
+            for n in results.repetitions(undisturbed, "pawl")}
+    shares = defaultdict(list)
+    for m in results.select(name, "pawl"):
+        if base.get(m.repetition):
+            shares[m.context["slice"]].append(m.value / base[m.repetition])
+    return [statistics.median(all_of_it) for all_of_it in shares.values()
+            if len(all_of_it) == len(base)]
+
+
+def last_slices(results: Results, peer: str) -> Optional[float]:
+    ratios = [last_slice(results, "pawl", n) / last_slice(results, peer, n)
+              for n in results.repetitions(SLICES_HELD, peer)]
+    return statistics.median(ratios) if ratios else None
+
+
+def last_slice(results: Results, system: str, repetition: int) -> float:
+    held = results.select(SLICES_HELD, system, repetition=repetition)
+    return max(held, key=lambda m: m.context["slice"]).value
 
 
 def possessive(system: str) -> str:
@@ -125,18 +138,15 @@ def responses(results: Results) -> list:
 
 def batches(results: Results) -> list:
     def rate(way, sessions):
-        return results.median("results of a batch", way, sessions)
+        return "results of a batch", way, sessions
 
-    def kept(way):
-        return ratio(rate(way, 64), rate(way, 8))
-
-    floor = kept(FLOOR)
+    own, floor = (results.ratio(rate(way, 64), rate(way, 8)) for way in ("a batch", FLOOR))
     return [
-        Target("results of a batch, 64 sessions / 8 sessions", kept("a batch"), 1.0),
-        *([Target("the same, relative to one-row INSERTs", ratio(kept("a batch"), floor), 1.0)]
-          if floor else []),
+        Target("results of a batch, 64 sessions / 8 sessions", own, 1.0),
+        Target("the same, relative to one-row INSERTs",
+               own / floor if own and floor else None, 1.0),
         Target("results of a batch, 64 sessions / a counter in one row",
-               ratio(rate("a batch", 64), rate("one row, one statement", 64)), 2.0),
+               results.ratio(rate("a batch", 64), rate("one row, one statement", 64)), 2.0),
     ]
 
 
@@ -154,7 +164,6 @@ def costs(results: Results) -> list:
     drains = results.select("drain", "pawl", size)
     others = [d.context["others"] / max(1, d.context["claims"] + d.context["settles"])
               for d in drains if "others" in d.context]
-    bare = results.median("exec handlers", "posix_spawn loop")
     return [
         Target("WAL of a job, bytes", None if None in wal else sum(wal), 1250, True),
         Target("statements beside claims and settles, for each of them",
@@ -164,12 +173,13 @@ def costs(results: Results) -> list:
         Target("idle worker, MiB of memory", results.median("idle: memory", "pawl"), 16.0,
                True),
         Target("exec handlers / posix_spawn loop",
-               ratio(results.median("exec handlers", "pawl"), bare), 0.8),
+               results.ratio(("exec handlers", "pawl"),
+                             ("exec handlers", "posix_spawn loop")), 0.8),
         Target("log lines stored in a second", results.median("log lines", "pawl"),
                100_000),
         Target("drain beside 20,000 log lines a second / without",
-               ratio(results.median("drain beside log lines", "pawl"),
-                     results.median("drain without log lines", "pawl")), 0.9),
+               results.ratio(("drain beside log lines", "pawl"),
+                             ("drain without log lines", "pawl")), 0.9),
     ]
 
 

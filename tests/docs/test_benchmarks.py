@@ -38,6 +38,10 @@ SAMPLE = [
     *[m for n, rate in enumerate([90, 80, 95], 1) for m in
       measured("slices", "pawl", [rate], slice=n)
       + measured("slices, snapshot held", "pawl", [rate / 2], slice=n)],
+    *[m for n, rate in enumerate([90, 80, 60, 8], 1) for m in
+      measured("slices, writer to come", "pawl", [100, 50, 25], slice=-n)
+      + measured("slices, writer open", "pawl", [rate, rate / 2, rate / 4][:1 if n > 3 else 3],
+                 slice=n)],
     *measured("run", "all", [600], 0, "s", repetitions=3, load_before=0.1, **MACHINE),
 ]
 
@@ -80,12 +84,14 @@ def test_every_plot_is_well_formed_and_shown():
 
 
 @pytest.mark.parametrize("name, figure, reached", [
-    ("drain of 1,000 jobs / graphile-worker", 2.2, True),
+    ("drain of 1,000 jobs / graphile-worker", 2.0, False),
     ("latency p50, ms", 0.7, True),
     ("slowest slice, snapshot held / undisturbed median", 40 / 90, False),
+    ("slowest slice, writer open / undisturbed median", 0.6, False),
     ("latency p99, ms", None, None),
 ])
 def test_targets_are_judged_by_medians(name, figure, reached):
+    """A ratio by that of the repetitions: 110 / 50 was never measured side by side."""
     judged = {t.name: t for t in targets.judge(record.Results(SAMPLE))}
     assert judged[name].figure == (figure if figure is None else pytest.approx(figure))
     assert judged[name].reached is reached
