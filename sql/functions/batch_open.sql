@@ -34,7 +34,10 @@ DECLARE
 	until_start boolean;
 	stamp timestamptz;
 BEGIN
-	stages := coalesce(stages, '{main}');
+	stages := ARRAY(SELECT unnest(coalesce(stages, '{main}')));	-- kept from 1 on
+	IF expected IS NOT NULL THEN
+		expected := ARRAY(SELECT unnest(expected));
+	END IF;
 	threshold := coalesce(threshold, 0);
 	on_complete := nullif(on_complete, 'null');
 	PERFORM pawl.check_batch(name, stages, threshold, expected);

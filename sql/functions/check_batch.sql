@@ -15,11 +15,7 @@ BEGIN
 	IF name IS NULL OR octet_length(name) NOT BETWEEN 1 AND 255 THEN
 		RAISE EXCEPTION 'name of a batch must have 1 to 255 bytes' USING ERRCODE = '22023',
 			DETAIL = format('It has %s.', coalesce(octet_length(name)::text, 'none (NULL)'));
-	ELSIF array_lower(stages, 1) <> 1 OR array_lower(expected, 1) <> 1
-		OR array_ndims(expected) <> 1 THEN
-		RAISE EXCEPTION 'stages and expected must be arrays of one dimension from 1 on'
-			USING ERRCODE = '22023';
-	ELSIF cardinality(stages) NOT BETWEEN 1 AND most OR array_ndims(stages) <> 1 THEN
+	ELSIF cardinality(stages) NOT BETWEEN 1 AND most THEN
 		RAISE EXCEPTION 'a batch must have 1 to % stages, not %', most, cardinality(stages)
 			USING ERRCODE = '22023';
 	ELSIF EXISTS (SELECT FROM unnest(stages) s (stage)

@@ -8,7 +8,7 @@ RETURNS void
 LANGUAGE plpgsql IMMUTABLE
 AS $$
 DECLARE
-	wrong bigint;
+	wrong record;
 BEGIN
 	IF cardinality(group_keys) <> coalesce(jobs, 0)
 		OR cardinality(run_keys) <> coalesce(jobs, 0) THEN
@@ -17,19 +17,21 @@ BEGIN
 				coalesce(jobs, 0), coalesce(cardinality(group_keys)::text, 'no'),
 				coalesce(cardinality(run_keys)::text, 'no'));
 	END IF;
-	SELECT min(u.o) INTO wrong
+	SELECT u.* INTO wrong
 	FROM unnest(group_keys, run_keys) WITH ORDINALITY u (group_key, run_key, o)
 	WHERE octet_length(u.group_key) NOT BETWEEN 1 AND 255
 		OR strpos(u.group_key, chr(31)) > 0
-		OR u.group_key IS NULL AND u.run_key IS NOT NULL;
-	IF wrong IS NOT NULL THEN
-		PERFORM pawl.check_group(group_keys[wrong], run_keys[wrong]);
+		OR u.group_key IS NULL AND u.run_key IS NOT NULL
+	ORDER BY u.o LIMIT 1;
+	IF wrong.o IS NULL THEN
+		RETURN;
 	END IF;
+	PERFORM pawl.check_group(wrong.group_key, wrong.run_key);
 EXCEPTION WHEN invalid_parameter_value THEN
-	IF wrong IS NULL THEN
+	IF wrong.o IS NULL THEN
 		RAISE;
 	END IF;
 	RAISE EXCEPTION '%', SQLERRM USING ERRCODE = '22023',
-		DETAIL = format('It is job %s of the call.', wrong);
+		DETAIL = format('It is job %s of the call.', wrong.o);
 END
 $$;

@@ -82,12 +82,18 @@ BEGIN
 		RAISE EXCEPTION 'n of a claim must be 1 to 10000, not %', coalesce(n::text, 'NULL')
 			USING ERRCODE = '22023';
 	END IF;
+	IF array_lower(queues, 1) <> 1 OR array_lower(starts, 1) <> 1
+		OR array_lower(stops, 1) <> 1 THEN
+		queues := ARRAY(SELECT unnest(queues));
+		starts := ARRAY(SELECT unnest(starts));
+		stops := ARRAY(SELECT unnest(stops));
+	END IF;
 	IF suspects THEN
 		n := 1;
 		starts := NULL;
 		stops := NULL;
 	ELSIF from_floors THEN
-		IF array_dims(queues) <> '[1:1]' THEN	-- as of a worker: from 1 on, none twice
+		IF array_dims(queues) <> '[1:1]' THEN	-- as of a worker: none twice
 			queues := ARRAY(SELECT q.name FROM unnest(queues) WITH ORDINALITY q (name, o)
 				GROUP BY q.name ORDER BY min(q.o));
 		END IF;

@@ -37,8 +37,8 @@ BEGIN
 		categories => categories, delays => retry_ins, finals => finals) s;
 	RETURN QUERY
 	SELECT a.job, a.answer, CASE a.answer WHEN 'won' THEN s.state END
-	FROM (SELECT a.*, fences[row_number() OVER ()] AS fence, row_number() OVER () AS o
-		FROM pawl.answers(jobs, fences, won_jobs, won_fences) a) a
+	FROM ROWS FROM (pawl.answers(jobs, fences, won_jobs, won_fences), unnest(fences))
+		WITH ORDINALITY a (job, answer, fence, o)
 	LEFT JOIN unnest(won_fences, states) s (fence, state) ON s.fence = a.fence
 	ORDER BY a.o;
 END

@@ -71,6 +71,10 @@ BEGIN
 		RAISE EXCEPTION 'candidates need n of 1 to 1000, steps of 10 to 10000, and afters for '
 			'tenants' USING ERRCODE = '22023';
 	END IF;
+	IF array_lower(tenants, 1) <> 1 OR array_lower(afters, 1) <> 1 THEN
+		tenants := ARRAY(SELECT unnest(tenants));
+		afters := ARRAY(SELECT unnest(afters));
+	END IF;
 	ready := true;
 	FOR tenant, group_key IN
 		SELECT o.tenant, o.group_key

@@ -106,7 +106,8 @@ BEGIN
 	IF answer IS NULL THEN
 		SELECT * INTO taken FROM pawl.run_waiting(worker, head,
 			CASE WHEN coalesce((head.tries).crashes + (head.tries).failures, 0) = 0 THEN
-				least(coalesce(sizes[array_position(kinds, head.kind)], 1), 1000)
+				least(coalesce((SELECT u.size FROM unnest(kinds, sizes) u (kind, size)
+					WHERE u.kind = head.kind LIMIT 1), 1), 1000)
 			ELSE 1 END);
 		answer := CASE WHEN taken.jobs IS NULL THEN 'busy' ELSE 'job' END;
 		IF answer = 'job' AND (head.traits & 2 > 0 OR cardinality(taken.jobs) > 1) THEN

@@ -16,7 +16,8 @@ DECLARE
 BEGIN
 	PERFORM pawl.check_pairs(jobs, fences, 'fences'),
 		pawl.check_pairs(jobs, delays, 'delays');
-	IF delays IS NULL OR array_position(delays, NULL) IS NOT NULL THEN
+	IF delays IS NULL
+		OR EXISTS (SELECT FROM unnest(delays) d (delay) WHERE d.delay IS NULL) THEN
 		RAISE EXCEPTION 'delay of a snooze must not be NULL' USING ERRCODE = '22023';
 	END IF;
 	SELECT array_agg(s.job), array_agg(s.fence) INTO won_jobs, won_fences

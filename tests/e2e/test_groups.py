@@ -436,6 +436,17 @@ def test_several_consecutive_jobs(api):
     assert sqlstate(runner.ask, sizes=[1]) == "22023"
 
 
+def test_arrays_of_groups_are_read_by_their_order(api):
+    """The bug: a handler takes at once what another kind's does; a walk begins anew."""
+    runner = Runner(api)
+    jobs = push_groups(api, ["g", "g"])
+    rows = runner.ask(kinds="[0:1]={m,k}", sizes="{1,2}")
+    assert [row.job for row in rows] == jobs
+    push_groups(api, ["t/a", "t/b"])
+    walk = {"tenants": "[0:1]={o,t}", "afters": "[2:3]={z,t/a}", "n": 1}
+    assert found(api, runner.worker, **walk) == ["t/b"]
+
+
 def test_a_job_that_has_crashed_goes_alone(api):
     """So that no other is charged with its next crash."""
     jobs = push_groups(api, ["g"] * 3)

@@ -73,6 +73,17 @@ def test_claim_walks_each_queue_once(api, wid, n):
     assert claimed(api.claim(wid, n, queues="[0:0]={c}")) == [c]
 
 
+@pytest.mark.parametrize("n", [2, 9])
+def test_positions_of_an_array_that_begins_elsewhere(api, wid, n):
+    """The bug: what begins at 0 is read from 1 on, so a lane is read from where the one
+    after it begins, and a queue from the lanes of another."""
+    a, b = api.push(queue="a", priority=0), api.push(queue="b", priority=0)
+    starts, stops = ",".join(["0", str(b)] + ["0"] * 18), ",".join([str(b), "0"] * 10)
+    rows = api.claim(wid, n, queues="[3:4]={a,b}", starts=f"[0:19]={{{starts}}}",
+                     stops=f"[2:21]={{{stops}}}")
+    assert [(row.job, row.lane) for row in rows if row.job] == [(a, 0), (b, 10)]
+
+
 def test_claim_takes_at_most_n(api, wid):
     """n is a limit over all queues and priorities together."""
     for queue in ("a", "b"):

@@ -289,6 +289,17 @@ def test_push_many_names_the_bad_job(api):
     assert caught.value.sqlstate == "22023" and "412" in told, told
 
 
+def test_keys_of_arrays_that_begin_elsewhere_are_checked(api):
+    """The bug: a key that is refused is found, and then looked at where none is: a group
+    key that no group may have is taken, and what is wrong with a unique key is not told."""
+    call = "SELECT * FROM pawl.push_many('k', '{null}'::jsonb[], %s => %s::text[])"
+    for name, key, said in (("group_keys", "a\x1fb", "job 1"), ("unique_keys", "x" * 256, "256")):
+        with pytest.raises(psycopg.errors.InvalidParameterValue) as caught:
+            api.query(call % (name, "%s"), [f"[0:0]={{{key}}}"])
+        assert said in caught.value.diag.message_detail
+    assert api.one("SELECT count(*) FROM pawl.job") == 0
+
+
 def test_push_many_is_one_transaction(db, api):
     """A rollback takes all of it; nothing of a thousand jobs stays."""
     with db.connect(autocommit=False) as connection:

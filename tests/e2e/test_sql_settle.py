@@ -31,6 +31,15 @@ def hold(api, wid, n):
     return [row.job for row in rows], [row.fence for row in rows]
 
 
+def test_states_of_arrays_that_begin_elsewhere(api, wid):
+    """The bug: which state a job went to is looked up in the fences from 1 on."""
+    jobs, fences = hold(api, wid, 2)
+    rows = api.rows("fail_many", jobs=jobs, errors="[4:5]={a,b}", retries="[7:8]={t,f}",
+                    fences="[0:1]={%s,%s}" % tuple(fences))
+    assert [tuple(row) for row in rows] == [
+        (jobs[0], "won", "scheduled"), (jobs[1], "won", "failed")]
+
+
 def settle_calls(api, job, fence):
     """Each verb that presents a fence, as (name, call)."""
     return [
