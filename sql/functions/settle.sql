@@ -154,14 +154,13 @@ BEGIN
 		WHERE verb IN ('fail', 'crash', 'cancel') AND w.was = 'running'
 	), back AS (
 		INSERT INTO pawl.ready (job_id, tries, priority, traits, queue, kind)
-		SELECT w.job_id, w.tries, w.priority + CASE WHEN (w.tries).crashes > 0 THEN 10 ELSE 0 END,
-			w.traits, w.queue, w.kind
+		SELECT w.job_id, w.tries, pawl.lane_priority(w.priority, (w.tries).crashes), w.traits,
+			w.queue, w.kind
 		FROM won w WHERE w.state = 'ready'
 	), later AS (
 		INSERT INTO pawl.scheduled (job_id, due, tries, priority, traits, queue, kind)
-		SELECT w.job_id, w.due, w.tries,
-			w.priority + CASE WHEN (w.tries).crashes > 0 THEN 10 ELSE 0 END, w.traits, w.queue,
-			w.kind
+		SELECT w.job_id, w.due, w.tries, pawl.lane_priority(w.priority, (w.tries).crashes),
+			w.traits, w.queue, w.kind
 		FROM won w WHERE w.state = 'scheduled'
 	), held_back AS (
 		INSERT INTO pawl.waiting (job_id, due, run_key, tries, traits, tenant, group_key,

@@ -106,6 +106,7 @@ FUNCTIONS = {
     "full_counts": NOBODY,
     "group_keys": NOBODY,
     "has_ended": NOBODY,
+    "lane_priority": NOBODY,
     "hold_batches": NOBODY,
     "hold_worker": NOBODY,
     "lift_stops": NOBODY,
