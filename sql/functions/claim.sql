@@ -140,7 +140,7 @@ BEGIN
 			SELECT k.ctid FROM gone g, LATERAL (
 				SELECT u.ctid FROM pawl.unique_key u
 				WHERE u.shard = 0 AND u.job_id = g.job_id AND u.until_start OFFSET 0) k
-			WHERE g.traits & 1 > 0))
+			WHERE pawl.is_keyed(g.traits)))
 	), numbered AS MATERIALIZED (
 		SELECT g.*, nextval('pawl.fence') AS fence
 		FROM (SELECT *, priority % 10 + CASE WHEN one_queue THEN 0
@@ -156,7 +156,7 @@ BEGIN
 		array_agg(c.pos), max(coalesce((c.tries).crashes, 0)), pg_current_snapshot(),
 		ARRAY(SELECT s.name FROM pawl.queue s
 			WHERE s.shard = 0 AND s.name = ANY (queues) AND s.paused),
-		bool_or(c.traits & 2 > 0)
+		bool_or(pawl.is_batched(c.traits))
 	INTO leased, ids, lowest, highest, fences, attempts, lanes, positions, most_crashes,
 		seen, paused, batched
 	FROM numbered c;

@@ -36,12 +36,12 @@ BEGIN
 			SELECT k.ctid FROM gone g, LATERAL (
 				SELECT u.ctid FROM pawl.unique_key u
 				WHERE u.shard = 0 AND u.job_id = g.job_id OFFSET 0) k
-			WHERE g.traits & 1 > 0))
+			WHERE pawl.is_keyed(g.traits)))
 	), counted AS (
 		INSERT INTO pawl.batch_delta (batch, epoch, stage, failed, cancelled)
 		SELECT t.batch, t.epoch, t.stage, t.failed, t.cancelled
 		FROM (SELECT array_agg(g.job_id) AS jobs, array_agg(state) AS states
-			FROM gone g WHERE g.traits & 2 > 0) e,
+			FROM gone g WHERE pawl.is_batched(g.traits)) e,
 			LATERAL pawl.tally(e.jobs, e.states, NULL) t
 		WHERE e.jobs IS NOT NULL
 	), noted AS (

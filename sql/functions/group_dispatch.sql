@@ -110,7 +110,8 @@ BEGIN
 					WHERE u.kind = head.kind LIMIT 1), 1), 1000)
 			ELSE 1 END);
 		answer := CASE WHEN taken.jobs IS NULL THEN 'busy' ELSE 'job' END;
-		IF answer = 'job' AND (head.traits & 2 > 0 OR cardinality(taken.jobs) > 1) THEN
+		IF answer = 'job'
+			AND (pawl.is_batched(head.traits) OR cardinality(taken.jobs) > 1) THEN
 			SELECT array_agg(t.job ORDER BY t.job), array_agg(t.fence ORDER BY t.job),
 				array_agg(t.attempt ORDER BY t.job)
 			INTO taken.jobs, taken.fences, taken.attempts

@@ -11,6 +11,6 @@ LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pawl, pg_temp
 AS $$
 	SELECT r.job_id, r.fence FROM pawl.running r
-	WHERE r.shard = 0 AND r.worker = $1 AND (r.traits & 4 > 0) IS NOT TRUE
+	WHERE r.shard = 0 AND r.worker = $1 AND pawl.is_grouped(r.traits) IS NOT TRUE
 	ORDER BY r.job_id
 $$;

@@ -54,7 +54,7 @@ BEGIN
 			SELECT k.ctid FROM gone g, LATERAL (
 				SELECT u.ctid FROM pawl.unique_key u
 				WHERE u.shard = 0 AND u.job_id = g.job_id AND u.until_start OFFSET 0) k
-			WHERE g.traits & 1 > 0))
+			WHERE pawl.is_keyed(g.traits)))
 	), numbered AS MATERIALIZED (
 		SELECT g.*, nextval('pawl.fence') AS fence
 		FROM (SELECT * FROM gone ORDER BY gone.job_id) g

@@ -111,7 +111,7 @@ BEGIN
 			WHEN verb = 'crash' AND g.crashes + 1 >= max_crashes THEN 'failed'
 			WHEN verb = 'fail' AND (g.final
 				OR g.failures + 1 >= coalesce(g.max_attempts, default_attempts)) THEN 'failed'
-			WHEN g.traits & 4 > 0 THEN 'waiting'
+			WHEN pawl.is_grouped(g.traits) THEN 'waiting'
 			WHEN verb IN ('fail', 'snooze') THEN 'scheduled'
 			ELSE 'ready' END AS state,
 			CASE WHEN verb IN ('fail', 'snooze') THEN
@@ -135,12 +135,13 @@ BEGIN
 			SELECT k.ctid FROM won w, LATERAL (
 				SELECT u.ctid FROM pawl.unique_key u
 				WHERE u.shard = 0 AND u.job_id = w.job_id OFFSET 0) k
-			WHERE w.traits & 1 > 0 AND w.state IN ('failed', 'cancelled')))
+			WHERE pawl.is_keyed(w.traits) AND w.state IN ('failed', 'cancelled')))
 	), counted AS (
 		INSERT INTO pawl.batch_delta (batch, epoch, stage, failed, cancelled)
 		SELECT t.batch, t.epoch, t.stage, t.failed, t.cancelled
 		FROM (SELECT array_agg(w.job_id) AS jobs, array_agg(w.state) AS states
-			FROM won w WHERE w.traits & 2 > 0 AND w.state IN ('failed', 'cancelled')) e,
+			FROM won w
+			WHERE pawl.is_batched(w.traits) AND w.state IN ('failed', 'cancelled')) e,
 			LATERAL pawl.tally(e.jobs, e.states, NULL) t
 		WHERE e.jobs IS NOT NULL
 	), attempted AS (

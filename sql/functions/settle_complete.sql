@@ -48,7 +48,7 @@ BEGIN
 			SELECT k.ctid FROM gone w, LATERAL (
 				SELECT u.ctid FROM pawl.unique_key u
 				WHERE u.shard = 0 AND u.job_id = w.job_id OFFSET 0) k
-			WHERE w.traits & 1 > 0))
+			WHERE pawl.is_keyed(w.traits)))
 	), ended AS (
 		-- What follows the end of a job belongs here, and in settle.
 		INSERT INTO pawl.outcome
@@ -58,8 +58,8 @@ BEGIN
 		FROM gone w LEFT JOIN given g USING (job_id, fence)
 	)
 	SELECT array_agg(w.job_id), array_agg(w.fence),
-		array_agg(w.job_id) FILTER (WHERE w.traits & 2 > 0),
-		array_agg(w.fence) FILTER (WHERE w.traits & 2 > 0)
+		array_agg(w.job_id) FILTER (WHERE pawl.is_batched(w.traits)),
+		array_agg(w.fence) FILTER (WHERE pawl.is_batched(w.traits))
 	INTO won_jobs, won_fences, batched, batched_fences
 	FROM gone w;
 	IF batched IS NOT NULL AND cardinality(jobs) = 1 THEN	-- half of the cost of many
