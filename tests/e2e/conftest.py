@@ -1,6 +1,7 @@
 """Fixtures of the end-to-end tests.
 
 cluster       one server for the session, without fsync: no test may crash it
+still_cluster another one, without autovacuum
 db            a fresh database in it, with the schema (or `module_db`: one per module)
 template      what `db` is made from: a module may have all partitions (WHOLE)
 base_cluster  copies of it are servers of a test's own
@@ -17,7 +18,7 @@ from harness.base import Base
 from harness.cluster import TEMPLATE
 from harness.program import Worker, run_pawl
 
-TEST_DEADLINE_S = 120
+TEST_DEADLINE_S = 240  # four times what the longest takes on a busy machine
 
 
 def pytest_configure(config):
@@ -25,7 +26,7 @@ def pytest_configure(config):
         "kill: kills workers or servers at seeded random moments",
         "drain: stops workers in good order",
         "slow: takes more than ten seconds",
-        "deadline(seconds): the test is ended after this time (120 s without it)",
+        "deadline(seconds): the test is ended after this time (240 s without it)",
     ):
         config.addinivalue_line("markers", line)
 
@@ -56,6 +57,14 @@ def cluster(base_cluster):
     shared = base_cluster.copy(durable=False).start()
     yield shared
     shared.remove()
+
+
+@pytest.fixture(scope="session")
+def still_cluster(base_cluster):
+    """Without autovacuum.  A module that cannot do with it makes this one its `cluster`."""
+    still = base_cluster.copy(durable=False, settings={"autovacuum": "off"}).start()
+    yield still
+    still.remove()
 
 
 @pytest.fixture(scope="module")

@@ -107,6 +107,12 @@ def test_nor_by_a_group(db, api):
     assert api.job(fourth).attempt == 1 and stops(api) == {}
 
 
+@pytest.fixture(scope="module")
+def cluster(still_cluster):
+    """Statistics that come meanwhile would be read by what is counted."""
+    return still_cluster
+
+
 def test_what_a_claim_costs_beside_it(api, worker_id):
     """The bug: each claim pays for it.  Without a batch that is being cancelled a job of a
     batch costs a look at an empty index, one without a batch nothing."""

@@ -157,6 +157,12 @@ def test_pages(db, api):
 
 
 @pytest.fixture(scope="module")
+def cluster(still_cluster):
+    """Statistics that come meanwhile would be read by what is counted."""
+    return still_cluster
+
+
+@pytest.fixture(scope="module")
 def million(cluster):
     """A million ready jobs in a hundred lanes, and a hundred thousand groups."""
     database = cluster.new_database()

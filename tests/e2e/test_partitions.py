@@ -203,7 +203,7 @@ def test_attaching_waits_for_no_reader_and_stops_no_push(db, api):
     with db.connect(autocommit=False) as reader, db.connect(autocommit=False) as pusher:
         reader.execute("SELECT count(*) FROM pawl.job, pawl.outcome, pawl.log")
         Api(pusher).push()
-        api.connection.execute("SET statement_timeout = '5 s'")
+        api.connection.execute("SET statement_timeout = '30 s'")
         assert api.value("extend_partitions", ahead=30) > 0
         assert api.state(api.push()) == "ready"
         reader.rollback()
@@ -215,7 +215,7 @@ def test_attaching_by_two_at_once(db, api):
     db.execute("SELECT setval('pawl.job_id', %s)", [95 * SIZE])
     with db.connect(autocommit=False) as other:
         assert Api(other).value("extend_partitions", ahead=30) > 0
-        api.connection.execute("SET statement_timeout = '5 s'")
+        api.connection.execute("SET statement_timeout = '30 s'")
         assert api.value("extend_partitions", ahead=30) == 0
         assert Api(other).worker_start() and api.worker_start()
         other.commit()

@@ -21,6 +21,12 @@ WIDTH = 100
 OLD = "clock_timestamp() - interval '8 days'"
 
 
+@pytest.fixture(scope="module")
+def cluster(still_cluster):
+    """Autovacuum holds a partition for longer than retention waits for it."""
+    return still_cluster
+
+
 @pytest.fixture
 def db(db):
     """Ids 0 to 99 in the first partition, and so on."""
@@ -408,7 +414,7 @@ def test_lock_then_look(db, api, act, variant):
         mine = Api(connection)
         job = act(mine, api)
         call = empty(db)
-        wait_until(lambda: waiting(db) or not call.is_alive(), 10, "the lock")
+        wait_until(lambda: waiting(db) or not call.is_alive(), 30, "the lock")
         connection.execute("COMMIT")
     ((gone, _),) = call.result()
     described = api.query("SELECT id FROM pawl.job WHERE id = %s", [job])
@@ -439,13 +445,13 @@ def test_it_waits_for_nothing_once_it_has_a_lock(db, api, waits):
         connection.execute("SELECT args FROM pawl.job_p0 WHERE id = %s", [job])
         call = empty(db)
         if waits:
-            wait_until(lambda: waiting(db), 10, "the second lock")
+            wait_until(lambda: waiting(db), 30, "the second lock")
         else:
             assert call.result() == [(0, None)]
         state = sqlstate(Api(connection).complete, job, fence)
         connection.execute("ROLLBACK" if state else "COMMIT")
     call.join()
-    wait_until(lambda: db.deadlocks() == deadlocks + waits, 10, "the counter")
+    wait_until(lambda: db.deadlocks() == deadlocks + waits, 30, "the counter")
     assert state is None or waits
 
 
@@ -453,7 +459,7 @@ def test_nothing_waits_for_a_writer(db, api):
     """An operator's retry, not committed: retention gives up and takes it up again."""
     with db.connect() as connection:
         job = retry_it(Api(connection), api)
-        api.connection.execute("SET statement_timeout = '5 s'")
+        api.connection.execute("SET statement_timeout = '30 s'")
         assert [step[:2] for step in retain(api)] == [("emptied", "1"), ("busy", "0")]
         connection.execute("COMMIT")
     assert ("emptied", "0", 98, 1) in retain(api)
@@ -476,7 +482,7 @@ def emptying(db, api, kept):
 def meet(db, emptying, call):
     """What the call answers that waits while the partition is being emptied."""
     waiter = Call(db, call)
-    wait_until(lambda: waiting(db) or not waiter.is_alive(), 10, "the call to wait")
+    wait_until(lambda: waiting(db) or not waiter.is_alive(), 30, "the call to wait")
     assert waiter.is_alive(), "it did not wait"
     emptying.execute("COMMIT")
     return waiter.result()
@@ -529,7 +535,7 @@ def test_a_reader_stops_no_push(db, api):
     """A snapshot held open over everything: retention is busy, pushes and settles go on."""
     fill(api, until=3 * WIDTH + 50)
     wid = api.worker_start()
-    api.connection.execute("SET statement_timeout = '5 s'")
+    api.connection.execute("SET statement_timeout = '30 s'")
     with db.connect(autocommit=False) as reader:
         reader.execute("SELECT count(*) FROM pawl.jobs, pawl.log")
         for _ in range(3):
@@ -544,7 +550,7 @@ def test_a_reader_stops_no_push_when_a_partition_is_dropped(db, api):
     fill(api, until=3 * WIDTH + 50)
     with db.connect(autocommit=False) as reader:
         reader.execute("SELECT count(*) FROM ONLY pawl.job")
-        api.connection.execute("SET statement_timeout = '5 s'")
+        api.connection.execute("SET statement_timeout = '30 s'")
         steps = [step[0] for step in retain(api)]
         assert steps == ["emptied", "emptied", "emptied", "busy"]
         assert api.state(api.push()) == "ready"
@@ -568,7 +574,7 @@ def test_naive_drop_is_red(db, api, statement):
 
         thread = threading.Thread(target=drop)
         thread.start()
-        wait_until(lambda: waiting(db), 10, "the drop to wait")
+        wait_until(lambda: waiting(db), 30, "the drop to wait")
         api.connection.execute("SET lock_timeout = '1 s'")
         assert sqlstate(api.push) == "55P03"
         other.cancel()
@@ -581,7 +587,7 @@ def test_a_second_one_does_nothing(db, api):
     with db.connect() as connection:
         connection.execute("BEGIN")
         assert Api(connection).rows("retain")[0].step == "emptied"
-        api.connection.execute("SET statement_timeout = '5 s'")
+        api.connection.execute("SET statement_timeout = '30 s'")
         assert api.rows("retain") == []
         connection.execute("ROLLBACK")
     assert [step[0] for step in retain(api)] == ["emptied", "dropped", "dropped", "emptied"]
@@ -626,7 +632,7 @@ def test_a_reader_of_logs_stops_no_line(db, api, old_days):
     """Somebody reads for hours: lines are stored, and the days go when he has ended."""
     with db.connect(autocommit=False) as reader:
         reader.execute("SELECT count(*) FROM pawl.logs")
-        api.connection.execute("SET statement_timeout = '5 s'")
+        api.connection.execute("SET statement_timeout = '30 s'")
         assert retain(api) == [("busy", "20200101", None, None)]
         api.rows("log_many", jobs=[1], fences=[1], ats=[None], levels=["info"], messages=["more"])
     assert len(retain(api)) == 2 and messages(api) == ["new", "more"]
@@ -641,7 +647,7 @@ def test_logs_go_beside_locked_jobs(db, api, old_days):
     with db.connect(autocommit=False) as holder:
         for table in ("job", "ready", "running", "outcome"):
             holder.execute(f"SELECT 1 FROM pawl.{table} FOR UPDATE")
-        api.connection.execute("SET statement_timeout = '5 s'")
+        api.connection.execute("SET statement_timeout = '30 s'")
         assert [step[0] for step in retain(api)] == ["logs", "logs"]
         assert messages(api) == ["new"]
         holder.rollback()
