@@ -49,7 +49,8 @@ def test_counted_once_whoever_is_killed(db, api, tmp_path):
     rng = seeded("batch-handlers")
     n, kills = 120, 20
     ledger = Ledger(tmp_path)
-    fails = f'{SAYS}\nif mkdir {tmp_path}/$PAWL_JOB 2>/dev/null; then sleep 0.1; exit 1; fi'
+    allow, gate = ledger.gate()
+    fails = f'{SAYS}\n{gate}\nif mkdir {tmp_path}/$PAWL_JOB 2>/dev/null; then sleep 0.1; exit 1; fi'
     handlers = {"k": ledger.handler(fails), "report": ledger.handler()}
     batch = Batch(api, ["process", "results"])
     batch.push(n // 2, stage="process")
@@ -65,16 +66,18 @@ def test_counted_once_whoever_is_killed(db, api, tmp_path):
 
     with Fleet(db, 3, *BRISK, handlers=handlers) as fleet:
         for moment in sorted(rng.sample(range(1, 2 * n - 10), kills)):
+            allow(moment)
             wait_until(lambda: started(moment), 30, fleet.logs)
-            fleet.kill(rng.choice(fleet.workers))
+            fleet.kill(rng.choice(fleet.busy()))
             fleet.add()
+        allow(10 * n)
 
         def ended():
             hurry()
             return batch.completions() == ["succeeded"]
 
         wait_until(ended, 60, fleet.logs)
-        wait_until(lambda: counted(db) > n * 5, 10, "the naive sum to be too large")
+        wait_until(lambda: counted(db) > n * 5, 30, "the naive sum to be too large")
     lost = lost_for_good(db)
     print(f"{api.one(CRASHES)} attempts crashed, lost for good {lost}")
     assert api.one(CRASHES) >= kills / 2 and sum(lost.values()) < n / 10

@@ -23,23 +23,12 @@ LOST = """SELECT count(*) FROM (SELECT job_id FROM pawl.attempt WHERE category =
     GROUP BY job_id HAVING count(*) >= 3) a"""
 
 
-def runs_until(path, ledger):
-    """(a function that says how many runs may go on, the handler's wait for it)"""
-    def allow(n):
-        new = path.with_suffix(".new")
-        new.write_text(f"{n}\n", encoding="ascii")
-        new.replace(path)
-
-    return allow, (f'n=$(wc -l <{ledger.path})\n'
-                   f'while [ "$n" -gt "$(cat {path})" ]; do sleep 0.02; done')
-
-
 def test_killed_until_the_end(db, api, tmp_path):
     """Killed twenty times, while items run, and again and again around the last results:
     one end, one report, exact counters."""
     rng = seeded("batch-kill")
     ledger, reports = Ledger(tmp_path), Ledger(tmp_path, "reports")
-    allow, gate = runs_until(tmp_path / "allowed", ledger)
+    allow, gate = ledger.gate()
     handlers = {"k": ledger.handler(f"{gate}\nexec sleep 0.05"), "report": reports.handler()}
     batch = Batch(api, ["collect", "process", "results"], threshold="0.1")
     for stage in ("collect", "process", "results"):

@@ -18,6 +18,7 @@ from harness.fleet import Fleet, seeded
 from harness.group_load import GroupLedger, Groups
 from harness.paths import BUILD
 from harness.program import Worker
+from harness.strain import Strain
 from harness.wait import wait_until
 from psycopg.types.json import Jsonb
 
@@ -36,9 +37,8 @@ def ids(db, processes):
     return [worker for worker, name in rows if int(name.rpartition(":")[2]) in pids]
 
 
-def two_at_work(db, fleet, work):
-    work.feed()
-    found = group_load.at_work(db, fleet)
+def two_at_work(fleet, work):
+    found = work.at_work(fleet)
     return list(found.items()) if len(found) > 1 else None
 
 
@@ -53,23 +53,22 @@ def test_late_writer(db, api, tmp_path):
     db.execute(group_load.TABLE)
     go = tmp_path / "go"
     slow = ledger.handler(f"""
-[ "$PAWL_ATTEMPT" -gt 1 ] || trap '' TERM
 until [ "$PAWL_ATTEMPT" -gt 1 ] || [ -e {go} ]; do sleep 0.02; done
-echo "{{\\"result\\": $PAWL_ATTEMPT}}" >&3""")
+echo "{{\\"result\\": $PAWL_ATTEMPT}}" >&3""", "[ $PAWL_ATTEMPT -gt 1 ] || trap '' TERM")
     options = (*FAST, "-H", f"work={slow}", "-L", f"sql={group_load.OBJECT}")
     work = api.push("work", group_key="a")
     sql = api.push("sql", group_key="b", args=Jsonb(
         group_load.WRITE.format("CASE WHEN $3::int = 1 THEN 1 ELSE 0 END")))
     with Worker(db, *options) as a:
         wait_until(lambda: db.value("SELECT count(*) FROM pawl.running") == 2
-                   and ledger.runs(), 10, a.log)
+                   and ledger.runs(), 30, a.log)
         (first,) = ids(db, [a])
         a.stop()
         with Worker(db, *options) as b:
             wait_until(lambda: {api.state(work), api.state(sql)} == {"succeeded"}, 15, b.log)
             before = db.execute("SELECT * FROM pawl.outcome ORDER BY job_id")
             go.touch()
-            wait_until(lambda: len([1 for line in ledger.lines() if line[3] == "end"]) == 2, 10,
+            wait_until(lambda: len([1 for line in ledger.lines() if line[3] == "end"]) == 2, 30,
                        "the late handler to end well")
             a.resume()
             assert b.drain() == 0, b.log()
@@ -86,7 +85,6 @@ echo "{{\\"result\\": $PAWL_ATTEMPT}}" >&3""")
 
 
 @pytest.mark.kill
-@pytest.mark.deadline(180)
 def test_twenty_stops(db, api, tmp_path):
     """Four workers, two of them stopped at a time at a random moment until others have all
     that they had, ten times over."""
@@ -95,7 +93,7 @@ def test_twenty_stops(db, api, tmp_path):
     with Fleet(db, 4, *FAST, "-g", "6", *work.handlers()) as fleet:
         for n in range(TIMES // 2):
             work.wait_more(rng.randrange(1, 20), fleet.logs)
-            victims = rng.sample(wait_until(lambda: two_at_work(db, fleet, work), 20,
+            victims = rng.sample(wait_until(lambda: two_at_work(fleet, work), 20,
                                             fleet.logs), 2)
             for victim, _ in victims:
                 victim.stop()
@@ -132,7 +130,7 @@ def test_stopped_within_its_settle(db, api):
     options = (*FAST, "-L", f"sql={group_load.OBJECT}")
     job = api.push("sql", group_key="g", args=Jsonb(group_load.WRITE.format("0")))
     with Worker(db, *options) as a:
-        wait_until(lambda: db.value(SETTLING), 10, a.log)
+        wait_until(lambda: db.value(SETTLING), 30, a.log)
         a.stop()
         at = db.value("SELECT clock_timestamp()")
         with Worker(db, *options) as b:
@@ -167,7 +165,6 @@ CRASHES = "SELECT count(*) FROM pawl.attempt WHERE category = 'crash' AND fence 
 
 
 @pytest.mark.kill
-@pytest.mark.deadline(180)
 def test_connections_of_groups_are_terminated(db, api, tmp_path):
     """pg_terminate_backend in mid-job, at random moments, until twenty jobs have lost their
     connection so: none of them is settled by another connection; the next attempt ends it."""
@@ -180,7 +177,7 @@ def test_connections_of_groups_are_terminated(db, api, tmp_path):
             work.wait_more(0, fleet.logs)
             pid, fence = rng.choice(wait_until(lambda: db.execute(AT_WORK), 20, fleet.logs))
             db.execute("SELECT pg_terminate_backend(%s)", [pid])
-            wait_until(lambda p=pid: db.value(GONE, [p]), 10, "it to end")
+            wait_until(lambda p=pid: db.value(GONE, [p]), 30, "it to end")
             cut[fence] = pid
             assert len(cut) < 4 * TIMES, "the cuts meet nothing"
         work.finish(fleet.logs)
@@ -216,7 +213,6 @@ class Clock:
                                     stdout=subprocess.PIPE).stdout)
 
 
-@pytest.mark.deadline(120)
 def test_ten_minutes_ahead_and_behind(db, api, tmp_path):
     """One worker's clock is ahead, the other's behind, and they change places while jobs
     run: no lease is lost, none is taken early, none lasts longer; and both can be killed."""
@@ -244,7 +240,7 @@ def test_ten_minutes_ahead_and_behind(db, api, tmp_path):
         kill_and_take_over(db, api, a)
     with Worker(db, *options, env=clocks[0].env) as a, \
             Worker(db, *options, env=clocks[1].env) as b:
-        wait_until(lambda: db.value(ALIVE) == 2, 10, "both to start")
+        wait_until(lambda: db.value(ALIVE) == 2, 30, "both to start")
         kill_and_take_over(db, api, b)
 
 
@@ -253,15 +249,17 @@ def kill_and_take_over(db, api, victim):
     jobs = [api.push("sql", group_key=f"kill/{n}", args=Jsonb(group_load.WRITE.format(
         "CASE WHEN $3::int = 1 THEN 0.5 ELSE 0 END"))) for n in range(8)]
     mine = ids(db, [victim])
-    wait_until(lambda: db.value(RUNNING, [mine]) > 0, 10, victim.log)
+    wait_until(lambda: db.value(RUNNING, [mine]) > 0, 30, victim.log)
     victim.kill()
     at = db.value("SELECT clock_timestamp()")
     lost = [job for (job,) in db.execute(
         "SELECT job_id FROM pawl.running WHERE worker = ANY (%s)", [mine])]
-    wait_until(lambda: {api.state(job) for job in jobs} == {"succeeded"}, 20, victim.log)
+    with Strain(db) as strain:
+        wait_until(lambda: {api.state(job) for job in jobs} == {"succeeded"}, 20, victim.log)
     waits = [(api.job(job).started_at - at).total_seconds() for job in lost]
-    print("taken over after", " ".join(f"{wait:.2f}" for wait in sorted(waits)), "s")
-    assert waits and max(waits) <= 2 + POLL_S + 1
+    print("taken over after", " ".join(f"{wait:.2f}" for wait in sorted(waits)), "s;",
+          f"strain {strain.longest_s:.2f} s")
+    assert waits and max(waits) <= 2 + POLL_S + 1 + strain.longest_s
 
 
 def test_naive_clock_of_the_worker_takes_a_lease_in_force(db, tmp_path):
@@ -309,11 +307,11 @@ def test_naive_shared_connection_wedges(db):
     with db.connect() as shared, locked(db) as holder:
         threads = [threading.Thread(target=group, args=item) for item in statements.items()]
         threads[0].start()
-        wait_until(lambda: waits(db) == 1, 10, "the first group to wait")
+        wait_until(lambda: waits(db) == 1, 30, "the first group to wait")
         for thread in threads[1:]:
             thread.start()
         wait_until(lambda: db.value("SELECT expires_at < clock_timestamp() FROM naive_lease"),
-                   10, "the lease to end")
+                   30, "the lease to end")
         assert done == [] and all(thread.is_alive() for thread in threads), "turned green"
         holder.rollback()
         for thread in threads:
@@ -330,16 +328,16 @@ def test_a_group_that_waits_delays_no_other(db, api):
         "UPDATE public.locked SET id = $1::int + $2::int + $3::int + length($4)"))
     with locked(db) as holder, Worker(db, *FAST, "-g", "4", "-L",
                                       f"sql={group_load.OBJECT}") as worker:
-        wait_until(lambda: waits(db) == 1, 10, worker.log)
+        wait_until(lambda: waits(db) == 1, 30, worker.log)
         lease = group_load.leases(db)["slow"]
         expires = "SELECT expires_at FROM pawl.group_lease WHERE group_key = 'slow'"
         before = db.value(expires)
         jobs = [api.push("sql", group_key=f"quick/{n % 8}",
                          args=Jsonb(group_load.WRITE.format("0"))) for n in range(40)]
-        wait_until(lambda: all(api.state(job) == "succeeded" for job in jobs), 4, worker.log)
-        wait_until(lambda: db.value(expires) > before, 4, "a renewal")
+        wait_until(lambda: all(api.state(job) == "succeeded" for job in jobs), 30, worker.log)
+        wait_until(lambda: db.value(expires) > before, 30, "a renewal")
         assert waits(db) == 1 and group_load.leases(db)["slow"] == lease
         holder.rollback()
-        wait_until(lambda: api.state(slow) == "succeeded", 10, worker.log)
+        wait_until(lambda: api.state(slow) == "succeeded", 30, worker.log)
         assert worker.drain() == 0, worker.log()
     assert api.job(slow).attempt == 1 and api.attempts(slow) == []

@@ -207,7 +207,6 @@ def test_a_connection_used_by_another_thread(db, api):
 
 
 @pytest.mark.drain
-@pytest.mark.deadline(60)
 def test_connections_return_to_the_baseline(db, api, ledger):
     """2.13: after success, failure, cancellation and loss; and never more than G + 5."""
     body = """case "$PAWL_GROUP" in fail*) exit 65 ;; hold*) exec sleep 60 ;; esac"""
@@ -226,23 +225,23 @@ def test_connections_return_to_the_baseline(db, api, ledger):
         for n in range(40):
             api.push("work", group_key=f"g{n % 10}")
         wait_until(lambda: outcomes(api) == {"succeeded": 40} or baseline() and False, 20, worker.log)
-        wait_until(baseline, 10, "success")
+        wait_until(baseline, 30, "success")
         for n in range(8):
             api.push("work", group_key=f"fail{n}")
         wait_until(lambda: outcomes(api).get("failed") == 8, 20, worker.log)
-        wait_until(baseline, 10, "failure")
+        wait_until(baseline, 30, "failure")
         held = [api.push("work", group_key=f"hold{n}") for n in range(4)]
         wait_until(running(4), 20, worker.log)
         for job in held[:3]:
             api.cancel(job)
-        wait_until(lambda: len(sessions(db)) == 1, 10, "cancellation")
+        wait_until(lambda: len(sessions(db)) == 1, 30, "cancellation")
         (lost,) = sessions(db)
         db.execute("SELECT pg_terminate_backend(%s)", [lost])
-        wait_until(lambda: not sessions(db) or sessions(db) != {lost}, 10, "loss")
-        wait_until(lambda: api.attempts(held[3]) == ["crash"], 10, worker.log)
-        wait_until(running(1), 10, worker.log)
+        wait_until(lambda: not sessions(db) or sessions(db) != {lost}, 30, "loss")
+        wait_until(lambda: api.attempts(held[3]) == ["crash"], 30, worker.log)
+        wait_until(running(1), 30, worker.log)
         api.cancel(held[3])
-        wait_until(baseline, 10, "the end")
+        wait_until(baseline, 30, "the end")
         assert worker.drain() == 0, worker.log()
     assert ROLES < most <= ROLES + 4
 
@@ -252,11 +251,12 @@ def test_connections_return_to_the_baseline(db, api, ledger):
 
 def test_each_job_renews_the_lease(db, api, ledger):
     """2.7: a hundred jobs of a sixth of the lease each, all under one lease, though the
-    timer renews it but now and then."""
+    timer renews it but now and then.  The lease is long enough not to be lost by waiting
+    for a processor."""
     jobs = [api.push("work", group_key="g") for _ in range(100)]
     with statements(db) as found:
-        with Worker(db, *FAST, "--lease", "240ms",
-                    handlers={"work": ledger.handler("exec sleep 0.03")}) as worker:
+        with Worker(db, *FAST, "--lease", "600ms",
+                    handlers={"work": ledger.handler("exec sleep 0.08")}) as worker:
             invariants.wait_finished(db, 100)
             assert worker.drain() == 0, worker.log()
     assert ledger.jobs() == jobs and invariants.read_attempts(db) == {}
@@ -315,14 +315,14 @@ def test_a_look_that_took_long_puts_off_no_other(db, api, ledger):
     once is paid for with ten times as much, and nothing of any group is begun meanwhile."""
     api.push("work", group_key="later", run_at="2099-01-01")
     with Worker(db, *FAST, handlers={"work": ledger.handler()}) as worker:
-        wait_until(lambda: api.one("SELECT count(*) FROM pawl.workers") == 1, 10, worker.log)
+        wait_until(lambda: api.one("SELECT count(*) FROM pawl.workers") == 1, 30, worker.log)
         api.connection.execute(SLOW)
-        db.execute("UPDATE public.slow SET s = 1")
-        wait_until(lambda: api.one(ASLEEP) == 1, 10, worker.log)
+        db.execute("UPDATE public.slow SET s = 3")  # a tenth of the time: half a minute
+        wait_until(lambda: api.one(ASLEEP) == 1, 30, worker.log)
         db.execute("UPDATE public.slow SET s = 0")
-        wait_until(lambda: api.one(ASLEEP) == 0, 10, worker.log)
+        wait_until(lambda: api.one(ASLEEP) == 0, 30, worker.log)
         job = api.push("work", group_key="g")
-        wait_until(lambda: api.state(job) == "succeeded", 5, worker.log)
+        wait_until(lambda: api.state(job) == "succeeded", 15, worker.log)
         assert worker.drain() == 0, worker.log()
 
 
@@ -420,15 +420,15 @@ def test_cancel_of_a_running_job(db, api, ledger, tmp_path):
     """Its handler is told at once, what it answers does not count, and the next of the
     group begins when it has ended."""
     told = tmp_path / "told"
-    body = f"""[ "$PAWL_JOB" != {{}} ] || {{{{ trap 'sleep 0.2; echo TERM >{told}; exit 0' TERM
-while :; do sleep 0.02; done; }}}}; echo "$PAWL_JOB" >>{tmp_path}/ended; [ -e {told} ]"""
+    body = f"""[ "$PAWL_JOB" != {{}} ] || while :; do sleep 0.02; done
+echo "$PAWL_JOB" >>{tmp_path}/ended; [ -e {told} ]"""
     first = api.push("work", group_key="g")
     second = api.push("work", group_key="g")
-    handler = ledger.handler(body.format(first))
+    handler = ledger.handler(body.format(first), f"trap 'sleep 0.2; echo TERM >{told}; exit 0' TERM")
     with Worker(db, *FAST, handlers={"work": handler}) as worker:
         ledger.wait_for(1)
         assert api.cancel(first) == "running"
-        wait_until(lambda: api.state(second) == "succeeded", 10, worker.log)
+        wait_until(lambda: api.state(second) == "succeeded", 30, worker.log)
         assert worker.drain() == 0, worker.log()
     assert told.read_text() == "TERM\n", "the second began before the first had ended"
     assert api.state(first) == "cancelled" and api.attempts(first) == ["cancelled"]
@@ -442,15 +442,15 @@ def test_a_lost_connection_ends_the_handler(db, api, ledger):
     job = api.push("work", group_key="g")
     second = api.push("work", group_key="g")
     handler = ledger.handler(f'[ "$PAWL_JOB-$PAWL_ATTEMPT" != {job}-1 ] || exec sleep 60')
-    with Worker(db, *FAST, "--lease", "1s", handlers={"work": handler}) as worker:
+    with Worker(db, *FAST, "--lease", "3s", handlers={"work": handler}) as worker:
         ledger.wait_for(1)
         (pid,) = sessions(db)
         db.execute("SELECT pg_terminate_backend(%s)", [pid])
-        wait_until(lambda: "connection was lost" in worker.log(), 5, worker.log)
+        wait_until(lambda: "connection was lost" in worker.log(), 30, worker.log)
         wait_until(lambda: not [p for p in processes.descendants(worker.pid) if p.name == "sleep"],
-                   5, "the handler to end")
+                   30, "the handler to end")
         assert api.state(job) == "running", "settled by somebody else"
-        wait_until(lambda: api.state(second) == "succeeded", 10, worker.log)
+        wait_until(lambda: api.state(second) == "succeeded", 30, worker.log)
         assert worker.drain() == 0, worker.log()
     assert api.attempts(job) == ["crash"] and ledger.jobs() == [job, job, second]
     check_order(db)
@@ -464,7 +464,7 @@ def test_drain_ends_what_runs_and_gives_back_the_rest(db, api, ledger):
     with Worker(db, *FAST, handlers={"work": gate(ledger)}) as worker:
         ledger.wait_for(4)
         worker.signal(signal.SIGTERM)
-        wait_until(lambda: "drain" in worker.log(), 10, "the drain")
+        wait_until(lambda: "drain" in worker.log(), 30, "the drain")
         assert worker.running()
         (ledger.directory / "go").touch()
         assert worker.wait() == 0, worker.log()

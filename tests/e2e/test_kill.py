@@ -19,21 +19,23 @@ JOBS = 500
 KILLS = 20
 
 
-@pytest.mark.deadline(180)
 def test_twenty_kills_over_five_hundred_jobs(db, api, tmp_path):
     """Three workers, one of them killed twenty times at seeded moments: what ran, what
     is recorded and what was pushed are the same jobs; nothing is left over."""
     rng = seeded("kill")
     ledger = Ledger(tmp_path)
-    handler = ledger.handler("exec sleep 0.06")
+    allow, gate = ledger.gate()
+    handler = ledger.handler(f"{gate}\nexec sleep 0.06")
     jobs = api.push_some(JOBS, kind="work")
     moments = sorted(rng.sample(range(20, JOBS - 60), KILLS))
     with Fleet(db, 3, "-j", "4", "--lease", LEASE, "--poll", "100ms",
                handlers={"work": handler}) as fleet:
-        for moment in moments:
+        for moment in moments:  # what begins after it waits, however long a kill takes
+            allow(moment)
             ledger.wait_for(moment, 60)
             fleet.kill(rng.choice(fleet.busy()))
             fleet.add()
+        allow(10 * JOBS)
         invariants.wait_finished(db, JOBS, 90)
         invariants.check_no_orphans(db, LEASE_S)
         twice = invariants.check_outcomes(db, jobs, ledger)
@@ -60,7 +62,7 @@ def test_the_only_worker_is_killed_again_and_again(db, api, tmp_path):
             started = len(ledger.runs())
             ledger.wait_for(started + rng.randrange(1, 6))
             fleet.kill(fleet.workers[0])
-        wait_until(lambda: not processes.of_database(db), 5, "its process tree to end")
+        wait_until(lambda: not processes.of_database(db), 30, "its process tree to end")
     with Fleet(db, 1, "-j", "4", "--lease", LEASE, "--poll", "100ms",
                handlers={"work": handler}) as fleet:
         invariants.wait_finished(db, len(jobs), 60)

@@ -34,11 +34,10 @@ def slow_first(tmp_path):
     ledger.ended = tmp_path / "ended"
     ledger.command = ledger.handler(f"""
 if [ "$PAWL_ATTEMPT" = 1 ]; then
-    trap '' TERM
     until [ -e {ledger.go} ]; do sleep 0.02; done
 fi
 echo "{{\\"result\\": $PAWL_ATTEMPT}}" >&3
-echo "$PAWL_ATTEMPT" >>{ledger.ended}""")
+echo "$PAWL_ATTEMPT" >>{ledger.ended}""", "[ $PAWL_ATTEMPT -gt 1 ] || trap '' TERM")
     return ledger
 
 
@@ -55,7 +54,7 @@ def test_late_result_is_refused(db, api, slow_first):
             wait_until(lambda: api.state(job) == "succeeded", 15, "B to finish it")
             before = api.query("SELECT * FROM pawl.outcome WHERE job_id = %s", [job])
             ledger.go.touch()
-            wait_until(lambda: "1" in ledger.ended.read_text().split(), 10,
+            wait_until(lambda: "1" in ledger.ended.read_text().split(), 30,
                        "the handler of A to end with a result")
             a.resume()
             assert b.drain() == 0, b.log()
@@ -74,7 +73,6 @@ def test_late_result_is_refused(db, api, slow_first):
     invariants.check_quiet(db, 0.5)
 
 
-@pytest.mark.deadline(120)
 def test_twenty_stops(db, api, tmp_path):
     """The same at twenty moments: two workers, one of them stopped past its lease again
     and again while jobs run."""
@@ -89,9 +87,9 @@ def test_twenty_stops(db, api, tmp_path):
             load.wait_more(1)
             names = "SELECT count(*) FROM pawl.workers WHERE alive"
             victim.stop()
-            wait_until(lambda: api.one(names) == 1, 10, "its lease to end")
+            wait_until(lambda: api.one(names) == 1, 30, "its lease to end")
             victim.resume()
-            wait_until(lambda: api.one(names) == 2, 10, "it to start anew")
+            wait_until(lambda: api.one(names) == 2, 30, "it to start anew")
         invariants.wait_finished(db, len(load.jobs), 60)
         assert a.drain() == 0 and b.drain() == 0
     print(f"ran twice: {invariants.check_outcomes(db, load.jobs, ledger)}")
@@ -148,11 +146,11 @@ exec {ledger.command}""")
         second = api.job(job)
         assert second.worker == first.worker and second.fence > first.fence
         ledger.go.touch()
-        wait_until(ledger.ended.exists, 10, "the first attempt's handler to end well")
+        wait_until(ledger.ended.exists, 30, "the first attempt's handler to end well")
         # whatever the worker makes of it has been settled when a later job has been
         other = api.push("work", priority=0)
         second_go.touch()
-        wait_until(lambda: api.state(job) == "succeeded", 10, "the second attempt")
+        wait_until(lambda: api.state(job) == "succeeded", 30, "the second attempt")
         assert api.cancel(other)
         assert worker.drain() == 0, worker.log()
     row = api.job(job)

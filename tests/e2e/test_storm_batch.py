@@ -14,6 +14,7 @@ from harness.storm import Storm
 from harness.storm_batch import FLEET, drain
 
 SECONDS = 60 if os.environ.get("PAWL_TORTURE") else 8
+STEPS = 6  # of each actor, at the least
 SEED = int(os.environ.get("PAWL_SEED", random.SystemRandom().randrange(10**9)))
 
 
@@ -22,14 +23,14 @@ def storm(module_db):
     print(f"seed {SEED}")
     blown = Storm(module_db, SEED)
     blown.batches, blown.reruns = [], 0
-    blown.run(SECONDS, FLEET)
+    blown.run(SECONDS, FLEET, STEPS, lambda: blown.reruns > 0)
     drain(module_db)
     print(blown.steps, len(blown.batches), "batches", blown.reruns, "reruns")
     return blown
 
 
 def test_something_happened(storm, module_db):
-    assert min(storm.steps.values()) > 5, storm.steps
+    assert min(storm.steps.values()) >= STEPS, storm.steps
     states = dict(module_db.execute("SELECT state::text, count(*) FROM pawl.batch GROUP BY 1"))
     assert set(states) == {"succeeded", "failed", "cancelled"}, states
     assert storm.reruns > 0

@@ -75,6 +75,12 @@ class Api:
         (row,) = self.claim(worker, 1, **named)
         return row
 
+    def end_lease(self, worker):
+        """It is over now, however long the worker has asked for: a lease that is short
+        from the start may be over before the test has done what it is needed for."""
+        self.connection.execute(
+            "UPDATE pawl.worker SET expires_at = clock_timestamp() WHERE id = %s", [worker])
+
     # -- settling ----------------------------------------------------------------
 
     def complete(self, job, fence, **named):

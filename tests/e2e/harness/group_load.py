@@ -23,12 +23,12 @@ WRITE = """WITH w AS (INSERT INTO public.written (job, fence, grp)
 class GroupLedger(Ledger):
     """Two lines an attempt: "job fence group start" and, when it went well, "... end"."""
 
-    def handler(self, then=":"):
+    def handler(self, then=":", before=":"):
         self._scripts += 1
         words = "$PAWL_JOB $PAWL_FENCE $PAWL_GROUP"
         return write_script(
             self.directory, f"{self.path.name}-handler-{self._scripts}",
-            f'set -eu\necho "{words} start" >>{self.path}\n{then}\n'
+            f'set -eu\n{before}\necho "{words} start" >>{self.path}\n{then}\n'
             f'echo "{words} end" >>{self.path}')
 
     def lines(self):
@@ -82,6 +82,11 @@ class Groups:
             "SELECT count(*) FROM (SELECT FROM pawl.waiting GROUP BY group_key) g")
         if groups < self.n:
             self.push()
+
+    def at_work(self, fleet):
+        """As at_work; every group has jobs, however long it takes to look."""
+        self.feed()
+        return at_work(self.db, fleet)
 
     def ended(self):
         return self.db.value("SELECT count(*) FROM pawl.outcome")

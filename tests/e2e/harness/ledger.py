@@ -27,12 +27,30 @@ class Ledger:
         self.path.touch()
         self._scripts = 0
 
-    def handler(self, then=":"):
-        """A handler that writes its line and then runs this shell text."""
+    def handler(self, then=":", before=":"):
+        """A handler that writes its line and then runs this shell text.
+
+        before: what must be so when the line is there: a trap for a signal that the test
+        sends then.
+        """
         self._scripts += 1
         name = f"{self.path.name}-handler-{self._scripts}"
         line = f'echo "$PAWL_JOB $PAWL_FENCE" >>{self.path}'
-        return write_script(self.directory, name, f"set -eu\n{line}\n{then}")
+        return write_script(self.directory, name, f"set -eu\n{before}\n{line}\n{then}")
+
+    def gate(self):
+        """(a function that says how many runs may go on, a handler's wait for it): a fault
+        meets handlers at work, however long the test takes to bring it about."""
+        path = self.path.with_suffix(".allowed")
+
+        def allow(n):
+            new = path.with_suffix(".new")
+            new.write_text(f"{n}\n", encoding="ascii")
+            new.replace(path)
+
+        allow(0)
+        return allow, (f'n=$(wc -l <{self.path})\n'
+                       f'while [ "$n" -gt "$(cat {path})" ]; do sleep 0.02; done')
 
     def append(self, job, fence):
         """The same line by a handler within the test."""

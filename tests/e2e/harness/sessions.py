@@ -36,7 +36,7 @@ class Session:
         self.error = None
         self.thread = threading.Thread(target=self._run, args=(statement,))
         self.thread.start()
-        wait_until(lambda: self.waits() or not self.thread.is_alive(), 10, "a wait")
+        wait_until(lambda: self.waits() or not self.thread.is_alive(), 30, "a wait")
         assert self.thread.is_alive(), f"{self.name} did not wait: {self.error}"
         return self
 

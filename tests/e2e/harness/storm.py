@@ -352,16 +352,18 @@ class Storm:
         self.record = Record()
         self.over = threading.Event()
 
-    def run(self, seconds, fleet, steps=1):
+    def run(self, seconds, fleet, steps=1, enough=lambda: True):
         """So many seconds, and longer on a busy machine: until each actor has made so
-        many steps.  Then log and deadlocks are those of the storm alone."""
+        many steps, and there is enough of what the tests look at.  Then log and deadlocks
+        are those of the storm alone."""
         offset, deadlocks = self.db.cluster.log_size(), self.db.deadlocks()
         actors = [kind(self, n) for kind, count in fleet for n in range(count)]
         for actor in actors:
             actor.start()
         self.over.wait(seconds)
         end = time.monotonic() + PATIENCE_S
-        while min(actor.steps for actor in actors) < steps and time.monotonic() < end:
+        while time.monotonic() < end and (
+                min(actor.steps for actor in actors) < steps or not enough()):
             if self.over.wait(0.1):
                 break
         self.over.set()

@@ -11,7 +11,7 @@ LONGEST_S = 0.1  # of a pause after a look that took long
 SHARE = 3  # a pause takes so many times what the look has taken
 
 
-def wait_until(predicate, deadline=10.0, message="the condition"):
+def wait_until(predicate, deadline=30.0, message="the condition"):
     """Call predicate until it is true, and answer what it returned.
 
     Raises AssertionError when `deadline` seconds have passed; the last answer is in
