@@ -10,8 +10,8 @@ import subprocess
 from harness.wait import wait_until
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-DEADLINE_S = 120  # of a block: an example takes less than a minute
-END_S = 45  # of what runs in the background: a drain, and a server that shuts down
+DEADLINE_S = 240  # of a block: an example takes less than a minute, alone
+END_S = 120  # of what runs in the background: a drain, and a server that shuts down
 LOOP = 'set -eu; while IFS= read -r line <&"$0"; do eval "$line"; done'
 
 

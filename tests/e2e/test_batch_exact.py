@@ -287,7 +287,7 @@ def test_a_finisher_that_is_killed(db, api, step):
     pid = connection.info.backend_pid
     db.execute("SELECT pg_terminate_backend(%s)", [pid])
     gone = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s"
-    wait_until(lambda: db.value(gone, [pid]) == 0, 10, "the session to end")
+    wait_until(lambda: db.value(gone, [pid]) == 0, 30, "the session to end")
     connection.close()
     assert batch.state() == "sealed" and batch.completions() == ["scheduled"]
     if step == "after the fold":

@@ -89,7 +89,7 @@ def test_worker_killed_after_its_guard(db, family):
         pids = wait_family(family)
         first = guard()[0]
         os.kill(first, signal.SIGKILL)
-        second = wait_until(lambda: [pid for pid in guard() if pid != first], 10,
+        second = wait_until(lambda: [pid for pid in guard() if pid != first], 30,
                             "a new guard")
         assert all(map(processes.alive, pids))
         worker.kill()

@@ -187,7 +187,7 @@ def test_real_deadlock(flaky):
         other.execute("SET deadlock_timeout = '1h'")  # not it: the call is to find the cycle
         other.execute("UPDATE cycle SET n = n + 10 WHERE k = 'b'")
         with run(flaky, "SELECT public.a_then_b()", lock_ms=20000, deadline_ms=30000) as mine:
-            wait_until(lambda: flaky.value("SELECT last_value > 1 FROM tries"), 10, "`a`")
+            wait_until(lambda: flaky.value("SELECT last_value > 1 FROM tries"), 30, "`a`")
             other.execute("UPDATE cycle SET n = n + 10 WHERE k = 'a'")  # waits until it gives way
             other.execute("INSERT INTO turn VALUES (true)")
             other.commit()
@@ -205,7 +205,7 @@ def test_real_lock_timeout_within_the_deadline(flaky):
                      deadline_ms=1500).answer()
         holder.commit()
         pid = holder.info.backend_pid
-    assert answer.sqlstate == "55P03" and 1300 <= answer.elapsed_ms < 6000
+    assert answer.sqlstate == "55P03" and 1300 <= answer.elapsed_ms < 15000
     # also when the last try was too short for a look
     assert answer.detail.startswith(f"Process {pid} "), answer
     assert flaky.value("SELECT n FROM held") == 2
@@ -238,7 +238,7 @@ def test_real_statement_timeout(flaky):
 def test_real_cancel_is_final(flaky):
     """Somebody cancelled the statement: he would not thank for another try."""
     with run(flaky, SLOW, deadline_ms=30000) as mine:
-        wait_until(lambda: flaky.value("SELECT is_called FROM tries"), 10, "the statement")
+        wait_until(lambda: flaky.value("SELECT is_called FROM tries"), 30, "the statement")
         flaky.execute("SELECT pg_cancel_backend(pid) FROM pg_stat_activity"
                       " WHERE application_name = 'pawl test calls'")
         answer = mine.answer()
@@ -251,7 +251,7 @@ def test_real_termination(flaky):
     with run(flaky, SLOW, deadline_ms=30000) as mine:
         for n in (1, 2):
             wait_until(lambda: flaky.value("SELECT last_value = %s AND is_called FROM tries", [n]),
-                       10, "the statement")
+                       30, "the statement")
             flaky.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                           " WHERE application_name = 'pawl test calls'")
         assert mine.answer().status == "PAWL_OK"
@@ -308,7 +308,7 @@ def test_real_crash_and_recovery(server):
     while it recovers."""
     db = own_flaky(server)
     with run(db, SLOW, deadline_ms=60000, statement_ms=60000) as mine:
-        wait_until(lambda: db.value("SELECT is_called FROM tries"), 10, "the statement")
+        wait_until(lambda: db.value("SELECT is_called FROM tries"), 30, "the statement")
         with db.connect() as victim:
             os.kill(victim.info.backend_pid, signal.SIGKILL)
             answer = mine.answer()

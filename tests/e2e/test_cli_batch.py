@@ -93,7 +93,7 @@ def test_wait(db, api):
     stopped = start(db, "wait", good)
     waiting = start(db, "wait", good, bad, good, "-o", "jsonl")
     seen = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pawl cli batch wait'"
-    wait_until(lambda: db.value(seen) == 2, 10, "both to wait")
+    wait_until(lambda: db.value(seen) == 2, 30, "both to wait")
     stopped.send_signal(signal.SIGINT)
     assert stopped.wait(10) == -signal.SIGINT
     run_all(api, fail=1)
@@ -227,7 +227,7 @@ def test_who_waits_goes_on_when_the_server_is_back(base_cluster):
                    start(own, "logs", job, "-f", noun="job")]
         short = start(own, "wait", batch, "--timeout", "3s")
         seen = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'pawl cli %'"
-        wait_until(lambda: own.value(seen) == 4, 10, "all to wait")
+        wait_until(lambda: own.value(seen) == 4, 30, "all to wait")
         server.stop()
         told = [process.stderr.readline() for process in waiting]
         assert all("connection to the server is lost" in line for line in told), told

@@ -86,7 +86,7 @@ def test_a_job_runs_from_one_command(directory):
         assert "dbname=pawl user=pawl" in up.conninfo
         assert f'psql "{up.conninfo}"' in up.log()
         job = up.run("push", "hello", "--wait=20s").stdout.strip()
-        wait_until(lambda: "hi" in up.run("job", "logs", job).stdout, 5,
+        wait_until(lambda: "hi" in up.run("job", "logs", job).stdout, 30,
                    "the line, which is stored within a second")
         assert up.end() == 0
         assert up.process.stdout.read() == ""
@@ -95,9 +95,9 @@ def test_a_job_runs_from_one_command(directory):
 def test_a_worker_that_dies_is_started_again(directory):
     """The bug: a worker is killed, and the server goes on with nobody working."""
     with Up(directory, "-H", "hello=true", "--poll", "50ms") as up:
-        first = wait_until(lambda: up.child("\0work\0"), 10, "a worker")
+        first = wait_until(lambda: up.child("\0work\0"), 30, "a worker")
         os.kill(first, signal.SIGKILL)
-        wait_until(lambda: up.child("\0work\0") not in (None, first), 10, "another worker")
+        wait_until(lambda: up.child("\0work\0") not in (None, first), 30, "another worker")
         up.run("push", "hello", "--wait=20s")
         assert up.end() == 0
 
@@ -105,7 +105,7 @@ def test_a_worker_that_dies_is_started_again(directory):
 def test_a_server_that_dies_is_started_again(directory):
     """The bug: PostgreSQL is killed, and `pawl up` or its worker ends with it."""
     with Up(directory, "-H", "hello=true", "--poll", "50ms") as up:
-        server = wait_until(lambda: up.child("postgres"), 10, "the server")
+        server = wait_until(lambda: up.child("postgres"), 30, "the server")
         os.kill(server, signal.SIGKILL)
         wait_until(lambda: up.child("postgres") not in (None, server), 30, up.log)
         wait_until(lambda: up.run("push", "hello", check=None).returncode == 0, 30, up.log)

@@ -104,7 +104,7 @@ def every_other(accepts):
 def work_through_faults(db, api, proxy, ledger, fault):
     """Push and work until all the faults have struck; answers the jobs."""
     load = Load(api, ledger)
-    with Worker(db, "-j", "4", "--lease", "1s", "--poll", "100ms", env=proxy.env(),
+    with Worker(db, "-j", "4", "--lease", "2s", "--poll", "100ms", env=proxy.env(),
                 handlers={"work": ledger.handler("exec sleep 0.02")}) as worker:
         while fault.times > 0:
             load.wait_more(1, worker.log)
@@ -122,7 +122,7 @@ def test_settle_whose_answer_is_lost(db, api, proxy, tmp_path, action):
     jobs = work_through_faults(db, api, proxy, ledger, fault)
     assert invariants.check_outcomes(db, jobs, ledger, crashes_may_fail=False) == []
     assert invariants.read_attempts(db) == {}
-    invariants.check_quiet(db, 1.0)
+    invariants.check_quiet(db, 2.0)
 
 
 @pytest.mark.parametrize("action", [CUT_ANSWER, CUT_BEFORE])
@@ -134,7 +134,7 @@ def test_claim_whose_answer_is_lost(db, api, proxy, tmp_path, action):
     jobs = work_through_faults(db, api, proxy, ledger, fault)
     assert invariants.check_outcomes(db, jobs, ledger, crashes_may_fail=False) == []
     assert invariants.read_attempts(db) == {}, "a lost answer is no crash"
-    invariants.check_quiet(db, 1.0)
+    invariants.check_quiet(db, 2.0)
 
 
 @pytest.mark.slow
@@ -180,7 +180,7 @@ echo '{"retry_after_s": 0}' >&3
 exit 1""")
     jobs = api.push_some(8, kind="work")
     fault = proxy.fault(CUT_ANSWER, every_other(commit_of("settle")), times=3)
-    with Worker(db, "-j", "2", "--lease", "1s", "--poll", "50ms", env=proxy.env(),
+    with Worker(db, "-j", "2", "--lease", "2s", "--poll", "50ms", env=proxy.env(),
                 handlers={"work": handler}) as worker:
         invariants.wait_finished(db, len(jobs), 60)
         drained(worker)

@@ -162,7 +162,7 @@ def test_flood_on_stdout_blocks_nobody(db, api, ledger):
     # The flood takes what processors there are: a lease of a moment would be luck.
     with Worker(db, "-j", "2", *FAST, "--lease", "10s",
                 handlers={"flood": flood, "work": ledger.handler()}) as worker:
-        wait_until(lambda: api.state(endless) == "running", 10)
+        wait_until(lambda: api.state(endless) == "running", 30)
         jobs = api.push_some(30, kind="work")
         wait_until(lambda: api.one("SELECT count(*) FROM pawl.outcome WHERE state = 'succeeded'")
                    == 30, 20, worker.log)
@@ -370,8 +370,8 @@ def test_descendants_die_with_a_killed_worker(db, api, tmp_path):
         pids = [pid for job in jobs for pid in family_pids(tmp_path, job)]
         assert all(map(processes.alive, pids)) and len(set(pids)) == 16
         worker.kill()
-        wait_until(lambda: not any(map(processes.alive, pids)), 10, "the families to end")
-    wait_until(lambda: not processes.of_database(db), 10, "the guard to end")
+        wait_until(lambda: not any(map(processes.alive, pids)), 30, "the families to end")
+    wait_until(lambda: not processes.of_database(db), 30, "the guard to end")
 
 
 @pytest.mark.kill
@@ -384,9 +384,9 @@ def test_descendants_die_with_a_cancelled_job(db, api, tmp_path):
         wait_until(lambda: not any(map(processes.alive, pids)), 15,
                    lambda: f"the family to end\n{worker.log()}")
         assert all(map(processes.alive, others))
-        wait_until(lambda: not invariants.zombies(worker.pid), 10, "no zombie")
+        wait_until(lambda: not invariants.zombies(worker.pid), 30, "no zombie")
         worker.kill()
-        wait_until(lambda: not any(map(processes.alive, others)), 10, "the other family")
+        wait_until(lambda: not any(map(processes.alive, others)), 30, "the other family")
 
 
 @pytest.mark.kill
@@ -402,9 +402,9 @@ def test_guard_killed_too(db, api, tmp_path, ledger):
 
         (former,) = guards()
         os.kill(former, 9)
-        wait_until(lambda: guards() not in ([], [former]), 10, "a new guard")
+        wait_until(lambda: guards() not in ([], [former]), 30, "a new guard")
         worker.kill()
-        wait_until(lambda: not any(map(processes.alive, pids)), 10, "the family to end")
+        wait_until(lambda: not any(map(processes.alive, pids)), 30, "the family to end")
 
 
 def test_a_handler_that_leaves_its_group_is_ended(db, api, tmp_path):
@@ -417,7 +417,7 @@ time.sleep(600)
 """, PYTHON)
     job = api.push("work", timeout="1 s", max_attempts=1)
     with Worker(db, "-j", "1", *FAST, handlers={"work": leaver}) as worker:
-        wait_until(lambda: api.state(job) == "failed", 10, worker.log)
+        wait_until(lambda: api.state(job) == "failed", 30, worker.log)
         assert worker.drain() == 0, worker.log()
     assert api.attempts(job) == ["timeout"]
 
@@ -427,9 +427,9 @@ def test_what_a_finished_handler_left_in_its_group_is_killed(db, api, tmp_path):
     script = write_script(tmp_path, "forget", f"sleep 600 & echo $! >{tmp_path}/pid; exit 0")
     job = api.push("work")
     with Worker(db, "-j", "1", *FAST, handlers={"work": script}) as worker:
-        wait_until(lambda: api.state(job) == "succeeded", 10, worker.log)
+        wait_until(lambda: api.state(job) == "succeeded", 30, worker.log)
         pid = int((tmp_path / "pid").read_text())
-        wait_until(lambda: not processes.alive(pid), 10, "the forgotten child to end")
+        wait_until(lambda: not processes.alive(pid), 30, "the forgotten child to end")
         assert not invariants.zombies(worker.pid)
         assert worker.drain() == 0
 
@@ -439,10 +439,10 @@ def test_descriptors_and_threads_of_the_worker_return(db, api, ledger):
     with Worker(db, "-j", "4", *FAST, handlers={"work": ledger.handler("echo x; exit $((PAWL_JOB % 2))")}) as worker:
         api.push_some(20, kind="work")
         ledger.wait_for(20)
-        before = wait_until(lambda: at_rest(db, worker), 10, "the worker to rest")
+        before = wait_until(lambda: at_rest(db, worker), 30, "the worker to rest")
         api.push_some(200, kind="work")
         ledger.wait_for(220)
-        wait_until(lambda: (now := at_rest(db, worker)) and now <= before, 10,
+        wait_until(lambda: (now := at_rest(db, worker)) and now <= before, 30,
                    lambda: f"{before} again, not {at_rest(db, worker)}")
         assert not invariants.zombies(worker.pid)
         worker.kill()

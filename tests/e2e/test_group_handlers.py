@@ -237,11 +237,11 @@ def test_cancelled_while_it_writes(db, api, effects):
     job = push(api, "hold")
     gate = Gate(db)
     with Worker(db, "-L", f"k={OWN}", *FAST) as worker:
-        wait_until(lambda: gate.stops(worker), 10, worker.log)
+        wait_until(lambda: gate.stops(worker), 30, worker.log)
         assert api.cancel(job) == "running"
         gate.open()
         after = push(api, "")
-        wait_until(lambda: outcome(db, after), 10, worker.log)
+        wait_until(lambda: outcome(db, after), 30, worker.log)
     assert outcome(db, job)[0] == "cancelled" and [done for done, _ in effects()] == [after]
 
 

@@ -149,6 +149,6 @@ def test_naive_session_fails(db, role, name, sqlstate):
                                 env=environment(db, {"PGUSER": role}))
         waits = "SELECT count(*) FROM pg_stat_activity WHERE usename = %s AND wait_event_type = 'Lock'"
         since = " AND query_start < clock_timestamp() - interval '300 ms'"
-        wait_until(lambda: db.value(waits + since, [role]), 10, "the push to wait long enough")
+        wait_until(lambda: db.value(waits + since, [role]), 30, "the push to wait long enough")
         outsider.rollback()
         assert push.wait(30) == 0

@@ -72,7 +72,7 @@ def test_the_whole_chain(sessions, locks):
     """The bug: the direct blocker is shown, which waits itself, and not who holds it up."""
     worker = uuid.uuid4()
     w, x, h = chain(sessions, worker)
-    wait_until(lambda: silent_ones(locks), 10, "the wait to be a silent one")
+    wait_until(lambda: silent_ones(locks), 30, "the wait to be a silent one")
     rows = {row["waiter"]: row for row in locks()[0]}
     assert set(rows) == {w.pid, x.pid}
     assert list(rows[w.pid]) == COLUMNS
@@ -180,7 +180,7 @@ def test_a_reader_without_rights(db, sessions):
     result = run_pawl(db, "locks", "-o", "json", env={"PGUSER": "looker"})
     rows = {row["waiter"]: row for row in json.loads(result.stdout)}
     wait_until(lambda: [row for row in json.loads(run_pawl(
-        db, "locks", "-o", "json", env={"PGUSER": "looker"}).stdout) if row["silent"]], 10)
+        db, "locks", "-o", "json", env={"PGUSER": "looker"}).stdout) if row["silent"]], 30)
     assert rows[w.pid]["statement"] == SECOND and rows[w.pid]["key"] is None
     assert "cannot be seen" not in result.stderr
     db.execute("GRANT SELECT (aa) ON pair TO looker")

@@ -319,7 +319,7 @@ def test_nobody_is_idle_in_a_transaction(db, api):
     assert db.cluster.log_count("25P03", offset) == 0
     with db.connect(autocommit=False) as naive:
         naive.execute("SELECT id FROM pawl.job LIMIT 1 FOR UPDATE")
-        wait_until(lambda: db.cluster.log_count("25P03", offset), 10, "the naive one to be ended")
+        wait_until(lambda: db.cluster.log_count("25P03", offset), 30, "the naive one to be ended")
         with pytest.raises(psycopg.OperationalError):
             naive.execute("SELECT 1")
 

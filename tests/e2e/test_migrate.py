@@ -130,7 +130,6 @@ class Interrupted:
         return True
 
 
-@pytest.mark.deadline(180)
 def test_killed_at_twenty_moments(cluster, whole):
     """SIGKILL at twenty of its messages, the first and the last among them: what is left
     is either no schema, or one that a second run makes whole."""

@@ -131,7 +131,7 @@ def test_a_long_lock_of_the_workers_table_costs_one_attempt(db, api, tmp_path):
         ledger.wait_for(2)
         with Lock(db, "worker"):
             log = worker.log
-            wait_until(lambda: not handlers_of(db), 10, lambda: f"handlers to be stopped\n{log()}")
+            wait_until(lambda: not handlers_of(db), 30, lambda: f"handlers to be stopped\n{log()}")
         invariants.wait_finished(db, len(jobs), 30)
         assert worker.drain() == 0, worker.log()
     assert invariants.check_outcomes(db, jobs, ledger) == jobs
@@ -155,7 +155,7 @@ def test_naive_heartbeat_behind_a_lock_loses_its_lease(db, api):
     with db.connect() as own, Lock(db, "running"):
         waiting = threading.Thread(target=lambda: own.execute(naive, {"w": worker}))
         waiting.start()
-        wait_until(lambda: api.one(over, [worker]), 5, "the naive lease to be over")
+        wait_until(lambda: api.one(over, [worker]), 30, "the naive lease to be over")
         assert waiting.is_alive(), "turned green"
     waiting.join(10)
 

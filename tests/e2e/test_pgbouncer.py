@@ -50,7 +50,7 @@ def test_push_work_kill_and_drain(db, pooled, tmp_path):
         invariants.wait_finished(db, len(jobs), 60)
         assert fleet.drain() == [0, 0, 0], fleet.logs()
     invariants.check_outcomes(db, jobs, ledger)
-    wait_until(lambda: not invariants.processes.of_database(pooled), 10, "all to end")
+    wait_until(lambda: not invariants.processes.of_database(pooled), 30, "all to end")
     assert not invariants.orphans(db)
     # a kill loses the lines of at most a second
     assert db.value("SELECT count(*) FROM pawl.logs WHERE message = 'line'") >= len(jobs) // 2

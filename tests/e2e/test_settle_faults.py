@@ -56,7 +56,7 @@ def test_injected_for_a_while(db, api, tmp_path, sqlstate):
     ledger = Ledger(tmp_path)
     inject(db, sqlstate, 6)
     jobs = api.push_some(40, kind="work")
-    with Worker(db, "-j", "4", "--lease", "1s", "--poll", "100ms",
+    with Worker(db, "-j", "4", "--lease", "2s", "--poll", "100ms",
                 handlers={"work": ledger.handler()}) as worker:
         wait_until(lambda: outcomes(api), 20, worker.log)
         (before,) = api.query("SELECT id FROM pawl.worker")
@@ -78,14 +78,14 @@ def test_heartbeats_and_other_queues_go_on(db, api, tmp_path, sqlstate):
     sick = api.push_some(20, kind="work", queue="sick")
     well = api.push_some(200, kind="work", queue="well")
     inject(db, sqlstate, FOR_EVER, f"NEW.job_id <= {sick[-1]}")
-    with Worker(db, "-q", "sick,well", "-j", "4", "--lease", "1s", "--poll", "100ms",
+    with Worker(db, "-q", "sick,well", "-j", "4", "--lease", "2s", "--poll", "100ms",
                 handlers={"work": ledger.handler()}) as worker:
-        wait_until(lambda: api.query("SELECT FROM pawl.worker"), 10, "a lease")
+        wait_until(lambda: api.query("SELECT FROM pawl.worker"), 30, "a lease")
         lease = "SELECT id, expires_at - lease FROM pawl.worker"
         (first,) = api.query(lease)
         wait_until(lambda: outcomes(api) == len(well), 60,
                    lambda: f"the others' results: {outcomes(api)}\n{worker.log()}")
-        wait_until(lambda: (api.query(lease)[0][1] - first[1]).total_seconds() > 2, 20,
+        wait_until(lambda: (api.query(lease)[0][1] - first[1]).total_seconds() > 4, 30,
                    "two leases to have gone by")
         (after,) = api.query(lease)
         assert after[0] == first[0], "the lease was lost"

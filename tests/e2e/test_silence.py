@@ -25,7 +25,7 @@ AT_ONCE = ("claim", "group")  # send COMMIT with what it ends
 TRUE_EXITS = {  # exit code: what may have been pushed
     0: {1}, 1: {0}, 4: {0}, 7: {0, 1}, 124: {0}}
 
-pytestmark = [pytest.mark.slow, pytest.mark.deadline(200)]
+pytestmark = pytest.mark.slow
 
 
 class Scene(threading.Thread):

@@ -74,7 +74,7 @@ def cancels(db, before):
 
 def settled(db, n, said):
     """n silent waits were found, and what was done about them is recorded too."""
-    wait_until(lambda: len(found(db)) == n and all(row[6] for row in found(db)), 10, said)
+    wait_until(lambda: len(found(db)) == n and all(row[6] for row in found(db)), 30, said)
 
 
 # ---------------------------------------------------------------- the report's program
@@ -134,7 +134,7 @@ def test_the_report_without_the_watch(db, api, two_jobs, worker):
         assert state == "idle in transaction"
         assert waiter.split()[2] == holder.split()[2], "two connections of one process"
         assert sorted([waiter.split()[3], holder.split()[3]]) == sorted(map(str, two_jobs))
-        wait_until(lambda: found(db), 10, steward.log)
+        wait_until(lambda: found(db), 30, steward.log)
         # ten times as long as the watch of the next test lets it last
         assert still_hangs(db, running, pair, 5)
         assert [api.state(job) for job in two_jobs] == ["running"] * 2
@@ -423,7 +423,7 @@ def test_a_fleet_reports_it_once(db, sessions, worker):
         wait_until(lambda: db.execute(holder) not in ([], [first]), 20, fleet.logs)
         assert w.answer() == CANCELLED
         settled(db, 1, fleet.logs)
-        wait_until(lambda: "silent wait: cancelled" in fleet.logs(), 10, fleet.logs)
+        wait_until(lambda: "silent wait: cancelled" in fleet.logs(), 30, fleet.logs)
         logs = fleet.logs()
     assert logs.count("silent wait: session") == 1, logs
     assert logs.count("silent wait: cancelled") == 1, logs
@@ -461,7 +461,7 @@ def test_rights_of_the_workers_role(db, roles, worker):
         # nothing else of the upkeep suffers
         before = db.value("SELECT max(expires_at) FROM pawl.upkeep WHERE duty = 'recover'")
         wait_until(lambda: db.value("SELECT max(expires_at) FROM pawl.upkeep "
-                                    "WHERE duty = 'recover'") > before, 10, steward.log)
+                                    "WHERE duty = 'recover'") > before, 30, steward.log)
         assert steward.log().count("may not cancel") == 1
         assert "upkeep: " not in steward.log()
         # it may; the key it may not read
@@ -496,7 +496,7 @@ def test_a_session_that_has_moved_on_is_not_hit(db, sessions):
     def silent_wait():
         h.run(ONE)
         w.wait(ONE)
-        wait_until(lambda: look(db), 10, "the wait to be a silent one")
+        wait_until(lambda: look(db), 30, "the wait to be a silent one")
         (row,) = look(db)
         return row.waiter, row.waiter_us, row.holder, row.holder_us
 

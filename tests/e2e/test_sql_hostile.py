@@ -207,7 +207,7 @@ def test_a_statement_timeout_ends_the_call_and_nothing_more(db, role):
     """A push that is cut off has pushed nothing; the session goes on."""
     with db.connect(user=role) as connection:
         api = Api(connection)
-        connection.execute("SET statement_timeout = '50 ms'")
+        connection.execute("SET statement_timeout = '200 ms'")
         assert sqlstate(api.push_some, 200_000) == "57014"
         connection.execute("SET statement_timeout = 0")
         assert api.rows("job_list") == []

@@ -450,7 +450,7 @@ def test_a_fenced_transaction_that_idles_is_ended(db, api, held):
         connection.execute("SET LOCAL idle_in_transaction_session_timeout = '100 ms'")
         wait_for = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s"
         pid = connection.info.backend_pid
-        wait_until(lambda: api.one(wait_for, [pid]) == 0, 5, "the session to be ended")
+        wait_until(lambda: api.one(wait_for, [pid]) == 0, 30, "the session to be ended")
         with pytest.raises(psycopg.OperationalError):
             connection.execute("SELECT 1")
     api.complete(*held)

@@ -85,7 +85,7 @@ def test_heartbeat_tests_the_lease_by_the_clock(db):
 def test_a_short_lease_is_real(api):
     """100 ms after the last beat the lease is over, by itself."""
     wid = api.worker_start(lease="100 ms")
-    wait_until(lambda: sqlstate(api.claim, wid) == "PW002", 5, "the lease to end")
+    wait_until(lambda: sqlstate(api.claim, wid) == "PW002", 30, "the lease to end")
     assert api.one("SELECT alive FROM pawl.workers") is False
 
 
@@ -353,7 +353,7 @@ def test_a_look_tells_that_somebody_waits(db, api, wid):
         one.execute(wait)
         waiting = threading.Thread(target=two.execute, args=[wait])
         waiting.start()
-        wait_until(lambda: look(api, wid, ["watch"]).todo == ["watch"], 10, "a wait")
+        wait_until(lambda: look(api, wid, ["watch"]).todo == ["watch"], 30, "a wait")
         one.rollback()
         waiting.join()
     assert look(api, wid, ["watch"]).todo == []

@@ -29,14 +29,14 @@ def stalled(api, worker, reason):
     """Wait until it has said this; the detail."""
     wait_until(lambda: row(api).stalled == reason, 20, lambda: f"{row(api)}\n{worker.log()}")
     detail = row(api).stalled_detail
-    wait_until(lambda: detail in worker.log(), 5, worker.log)
+    wait_until(lambda: detail in worker.log(), 30, worker.log)
     assert "no progress for" in worker.log()
     return detail
 
 
 def goes_on(api, worker):
     wait_until(lambda: row(api).stalled is None, 20, lambda: f"{row(api)}\n{worker.log()}")
-    wait_until(lambda: "progress again" in worker.log(), 5, worker.log)
+    wait_until(lambda: "progress again" in worker.log(), 30, worker.log)
 
 
 def listed(db):
@@ -160,7 +160,7 @@ STUBBORN = "sh -c 'trap \"\" TERM; while :; do sleep 0.1; done'"
 
 def test_a_handler_that_does_not_come_back(db, api, worker):
     """Said also while the others go on: it keeps an executor, and its job, for good."""
-    job = api.push("stubborn", timeout="300 ms")
+    job = api.push("stubborn", timeout="1 s")
     with worker("-j", "2", *LEASE, handlers={"stubborn": STUBBORN, "k": "true"}) as half:
         detail = stalled(api, half, "handler")
         assert detail.startswith(f'the handler of job {job}, kind "stubborn",')
@@ -171,7 +171,7 @@ def test_a_handler_that_does_not_come_back(db, api, worker):
 
 def test_a_group_whose_handler_does_not_come_back(db, api, worker):
     """Its group stands still for as long, and the worker goes on renewing its lease."""
-    job = api.push("stubborn", group_key="acme/orders", timeout="300 ms")
+    job = api.push("stubborn", group_key="acme/orders", timeout="1 s")
     with worker("-j", "1", *LEASE, handlers={"stubborn": STUBBORN, "k": "true"}) as half:
         detail = stalled(api, half, "handler")
         assert detail.startswith(f'the handler of job {job} of group "acme/orders", kind "stubborn",')

@@ -4,7 +4,6 @@ The bug: each of them waits until the backlog is done, or for a pause of its own
 what a lost worker held comes back one job every few seconds.
 """
 
-import pytest
 from harness.program import Worker
 from harness.wait import wait_until
 
@@ -19,7 +18,6 @@ def make_suspects(db, api):
     return jobs
 
 
-@pytest.mark.deadline(180)
 def test_suspects_run_alone_and_soon_beside_a_backlog(db, api):
     """One pause of a busy worker serves all of them, a lease after they have appeared:
     none waits for the end of the backlog, and nothing runs beside one.

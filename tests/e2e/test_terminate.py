@@ -34,10 +34,9 @@ def terminate(db, pid):
     """Ended, and gone from the server: its pid is not there any more."""
     db.execute("SELECT pg_terminate_backend(%s)", [pid])
     wait_until(lambda: not db.value(
-        "SELECT count(*) FROM pg_stat_activity WHERE pid = %s", [pid]), 10, "it to end")
+        "SELECT count(*) FROM pg_stat_activity WHERE pid = %s", [pid]), 30, "it to end")
 
 
-@pytest.mark.deadline(180)
 @pytest.mark.parametrize("role", ROLES)
 def test_connection_of_a_thread_is_terminated(db, api, tmp_path, role):
     """Twenty times the same thread's: it connects again, the others do not notice, and
@@ -46,7 +45,7 @@ def test_connection_of_a_thread_is_terminated(db, api, tmp_path, role):
     ledger = Ledger(tmp_path)
     load = Load(api, ledger)
     handler = ledger.handler('echo "a line of the log"; exec sleep 0.02')
-    with Fleet(db, 1, "-j", "4", "--lease", "1s", "--poll", "100ms",
+    with Fleet(db, 1, "-j", "4", "--lease", "2s", "--poll", "100ms",
                handlers={"work": handler}) as fleet:
         for _ in range(TIMES):
             load.wait_more(1, fleet.logs)
@@ -62,16 +61,15 @@ def test_connection_of_a_thread_is_terminated(db, api, tmp_path, role):
         assert fleet.running() and fleet.drain() == [0], fleet.logs()
     twice = invariants.check_outcomes(db, load.jobs, ledger, crashes_may_fail=False)
     assert twice == [] and invariants.crashed(db) == []
-    invariants.check_quiet(db, 1.0)
+    invariants.check_quiet(db, 2.0)
 
 
-@pytest.mark.deadline(180)
 def test_every_connection_at_once(db, api, tmp_path):
     """All of them terminated together, as by a failover, twenty times."""
     rng = seeded("terminate all")
     ledger = Ledger(tmp_path)
     load = Load(api, ledger)
-    with Fleet(db, 2, "-j", "3", "--lease", "1s", "--poll", "100ms",
+    with Fleet(db, 2, "-j", "3", "--lease", "2s", "--poll", "100ms",
                handlers={"work": ledger.handler("exec sleep 0.02")}) as fleet:
         for _ in range(TIMES):
             load.wait_more(rng.randrange(1, 20), fleet.logs)
@@ -81,16 +79,15 @@ def test_every_connection_at_once(db, api, tmp_path):
         invariants.wait_finished(db, len(load.jobs), 60)
         assert fleet.running() and fleet.drain() == [0, 0], fleet.logs()
     invariants.check_outcomes(db, load.jobs, ledger)
-    invariants.check_quiet(db, 1.0)
+    invariants.check_quiet(db, 2.0)
 
 
-@pytest.mark.deadline(180)
 def test_statements_are_cancelled(db, api, tmp_path):
     """pg_cancel_backend at random: a statement that somebody cancels costs no job."""
     rng = seeded("cancel backend")
     ledger = Ledger(tmp_path)
     load = Load(api, ledger)
-    with Fleet(db, 1, "-j", "4", "--lease", "1s", "--poll", "100ms",
+    with Fleet(db, 1, "-j", "4", "--lease", "2s", "--poll", "100ms",
                handlers={"work": ledger.handler("exec sleep 0.02")}) as fleet:
         for _ in range(5 * TIMES):
             role = rng.choice(ROLES)
@@ -101,4 +98,4 @@ def test_statements_are_cancelled(db, api, tmp_path):
         assert fleet.running() and fleet.drain() == [0], fleet.logs()
     twice = invariants.check_outcomes(db, load.jobs, ledger, crashes_may_fail=False)
     assert twice == []
-    invariants.check_quiet(db, 1.0)
+    invariants.check_quiet(db, 2.0)

@@ -62,7 +62,6 @@ def state_of(db):
         return str(error)
 
 
-@pytest.mark.deadline(240)
 def test_twenty_kills_of_any_process(tmp_path):
     """Twenty kills, five of each kind in random order; a killed program is started
     again. What was acknowledged has one outcome each, by an attempt that ran; at the end

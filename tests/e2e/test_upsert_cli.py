@@ -123,7 +123,7 @@ def test_nothing_is_held_while_more_is_read(films):
     process.stdin.flush()
     wait_until(lambda: films.value("SELECT count(*) FROM films") == 10000, 20, "the first chunk")
     wait_until(lambda: films.execute("""SELECT state FROM pg_stat_activity
-        WHERE application_name = 'pawl cli upsert'""") == [("idle",)], 5, "an idle session")
+        WHERE application_name = 'pawl cli upsert'""") == [("idle",)], 30, "an idle session")
     films.execute("ALTER TABLE films ADD COLUMN other int")  # nobody is in its way
     out, _ = process.communicate("more\n", timeout=30)
     assert process.returncode == 0 and out.split()[-3:] == ["10001", "10001", "0"]

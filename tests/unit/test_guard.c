@@ -23,7 +23,7 @@
 #include "fake_context.h"
 #include "handler/exec.h"
 
-#define PATIENCE_MS 10000
+#define PATIENCE_MS 60000
 
 typedef struct worker
 {

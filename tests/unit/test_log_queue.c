@@ -51,14 +51,14 @@ test_flushed_in_time(void **state)
 	log_queue_destroy(&q);
 }
 
-/* A failure hurries, once; a full batch and the end do not wait either. */
-static void
-test_flushed_at_once(void **state)
+/* How long three takes that need not wait have lasted, and that they took what is due. */
+static int64_t
+flush_at_once(void)
 {
 	int64_t began_ms = clock_ms();
+	int64_t took_ms;
 	log_queue q;
 
-	(void) state;
 	log_queue_init(&q);
 	add(&q, 1);
 	log_queue_hurry(&q);
@@ -67,9 +67,24 @@ test_flushed_at_once(void **state)
 	assert_int_equal(take_lines(&q), LOG_BATCH);
 	log_queue_end(&q);
 	assert_int_equal(take_lines(&q), 7);
-	assert_true(clock_ms() - began_ms < LOG_FLUSH_MS);
+	took_ms = clock_ms() - began_ms;
 	assert_int_equal(take_lines(&q), 0);
 	log_queue_destroy(&q);
+	return took_ms;
+}
+
+/*
+ * A failure hurries, once; a full batch and the end do not wait either.  (The quickest of
+ * a few: who waits does so each time, a busy machine does not.)
+ */
+static void
+test_flushed_at_once(void **state)
+{
+	int turns = 0;
+
+	(void) state;
+	while (flush_at_once() >= LOG_FLUSH_MS)
+		assert_true(++turns < 20);
 }
 
 /* Nobody takes lines: adding goes on, what does not fit is counted once. */
