@@ -95,7 +95,7 @@ def test_wait(db, api):
     seen = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pawl cli batch wait'"
     wait_until(lambda: db.value(seen) == 2, 30, "both to wait")
     stopped.send_signal(signal.SIGINT)
-    assert stopped.wait(10) == -signal.SIGINT
+    assert stopped.wait(30) == -signal.SIGINT
     run_all(api, fail=1)
     api.value("fold_batches")
     out, _ = waiting.communicate(timeout=30)
@@ -173,12 +173,12 @@ def test_watch_on_a_terminal(db, api, end):
     assert b"\x1b[2J" not in shown
     if end == "Ctrl-C":
         watch.send_signal(signal.SIGINT)
-        assert watch.wait(10) == -signal.SIGINT
+        assert watch.wait(30) == -signal.SIGINT
     else:
         run_all(api)
         api.value("fold", batch=batch)
         read_until(b"4/4")
-        assert watch.wait(10) == 0
+        assert watch.wait(30) == 0
     os.close(ours)
     text = shown.decode()
     assert "images (batch" in text and f"[{'#' * 15}{'.' * 15}]  50.0%  2/4" in text

@@ -363,7 +363,7 @@ def test_follow_is_ended_by_ctrl_c(db, api):
     )
     assert "one" in process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=10) == -signal.SIGINT
+    assert process.wait(timeout=30) == -signal.SIGINT
 
 
 # -- wait -------------------------------------------------------------------------

@@ -59,7 +59,7 @@ def test_progress_only_on_a_terminal(db):
 def test_a_worker_shows_what_it_does(db, api, worker):
     """The bug: the line of a terminal is written into a log file each second."""
     api.push_some(3)
-    slow = ("work", "-H", "k=sleep 1.2", "-j", "3", "--once", "--poll", "50ms")
+    slow = ("work", "-H", "k=sleep 3", "-j", "3", "--once", "--poll", "50ms")
     code, _, shown = on_terminal(db, *slow)
     assert code == 0 and "3 in hand, 0 succeeded, 0 failed" in shown
     api.push("k")

@@ -45,7 +45,7 @@ def test_naive_push_is_pushed_twice(db, proxy):
             break
         except psycopg.OperationalError:
             continue
-    assert fault.struck.wait(10)
+    assert fault.struck.wait(30)
     assert count(db) == 2, "turned green"
 
 
@@ -159,7 +159,7 @@ def test_claim_that_nobody_can_tell_of(db, api, proxy, tmp_path):
     fault = proxy.fault(CUT_ANSWER, took_jobs)
     with Worker(db, "-j", "4", "--lease", "3s", "--poll", "100ms", env=proxy.env(),
                 handlers={"work": ledger.handler()}) as worker:
-        assert fault.struck.wait(20), worker.log()
+        assert fault.struck.wait(30), worker.log()
         stranded = api.query("SELECT job_id FROM pawl.running")
         assert len(stranded) > 0 and ledger.runs() == []
         wait_until(lambda: "trying again" in worker.log(), TOLD_S, worker.log)

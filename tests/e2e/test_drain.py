@@ -122,7 +122,7 @@ def test_second_signal_stops_at_once(db, api, tmp_path, number):
         wait_until(lambda: "drain" in worker.log().lower(), 30, "the first to be noticed")
         assert worker.running()
         worker.signal(number)
-        worker.wait(20)
+        worker.wait()
     assert api.state(job) == "ready" and api.attempts(job) == []
     invariants.check_quiet(db, 0)
 

@@ -144,7 +144,7 @@ def test_naive_session_lock_stays_with_a_dead_process(db):
     sleeping = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
     ((pid,),) = wait_until(lambda: db.execute(sleeping), 30, "the lock to be held")
     owner.kill()
-    owner.wait(10)
+    owner.wait(30)
     end = time.monotonic() + BOUND_S
     with db.connect() as other:
         wait_until(lambda: other.execute(lock).fetchone() == (True,) or time.monotonic() > end,
@@ -213,7 +213,7 @@ def test_second_signal_gives_groups_back_at_once(db, api, tmp_path):
         worker.signal(signal.SIGTERM)
         wait_until(lambda: "drain" in worker.log().lower(), 30, "the first to be noticed")
         worker.signal(signal.SIGTERM)
-        worker.wait(20)
+        worker.wait()
     assert api.state(job) == "waiting" and api.attempts(job) == []
     assert db.value("SELECT count(*) FROM pawl.group_lease") == 0
 

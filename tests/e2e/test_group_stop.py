@@ -315,7 +315,7 @@ def test_naive_shared_connection_wedges(db):
         assert done == [] and all(thread.is_alive() for thread in threads), "turned green"
         holder.rollback()
         for thread in threads:
-            thread.join(10)
+            thread.join(30)
     assert sorted(done) == ["a", "b", "heartbeat"]
     assert db.value("SELECT expires_at < clock_timestamp() FROM naive_lease")
 

@@ -64,11 +64,15 @@ def check_order(db):
 
 @pytest.mark.drain
 def test_order_over_workers_and_kinds(db, api, ledger):
-    """Twelve groups of six jobs of two kinds, two workers, three runners each."""
-    handlers = {"one": ledger.handler("exec sleep 0.01"), "two": ledger.handler()}
+    """Twelve groups of six jobs of two kinds, two workers, three runners each, which begin
+    when both have groups."""
+    handlers = {"one": gate(ledger, "exec sleep 0.01"), "two": ledger.handler()}
     jobs = [api.push(kind, group_key=f"g{n}")
             for kind in ("one", "two", "two") * 2 for n in range(12)]
     with Fleet(db, 2, *FAST, "-g", "3", handlers=handlers) as fleet:
+        wait_until(lambda: db.value("SELECT count(DISTINCT worker) FROM pawl.running") == 2, 30,
+                   fleet.logs)
+        (ledger.directory / "go").touch()
         invariants.wait_finished(db, len(jobs))
         assert fleet.drain() == [0, 0], fleet.logs()
     check_order(db)

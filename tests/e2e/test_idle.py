@@ -19,6 +19,7 @@ import pytest
 from harness.api import Api
 from harness.cost import blocks
 from harness.proxy import Proxy
+from harness.strain import Strain
 from harness.wait import wait_until
 
 SEED = int(os.environ.get("PAWL_SEED", random.SystemRandom().randrange(10**9)))
@@ -81,7 +82,7 @@ def test_asking_why_nothing_moves_is_no_transaction(db, worker):
 def test_a_job_is_promoted_when_it_is_due(db, api, worker):
     """The bug: it waits for the next tick, up to 1.5 s."""
     late = "SELECT max(clock_timestamp() - due) FROM pawl.scheduled WHERE due < clock_timestamp()"
-    with worker("-j", "1", handlers={"other": "true"}) as steward:
+    with worker("-j", "1", handlers={"other": "true"}) as steward, Strain(db) as strain:
         for n in range(5):
             api.push(run_at=api.one("SELECT clock_timestamp() + %s * interval '700 ms'", [n + 3]))
         seen = []
@@ -95,8 +96,8 @@ def test_a_job_is_promoted_when_it_is_due(db, api, worker):
         else:
             spans[-1] = max(spans[-1], lateness.total_seconds())
     longest = sorted(span for span in spans)[-5:]
-    print(longest)
-    assert longest[2] < 0.25, longest
+    print(longest, strain.longest_s)
+    assert longest[2] < 0.25 + strain.longest_s, longest
 
 
 def test_a_locked_table_stops_no_other_duty(db, api, worker):

@@ -54,12 +54,12 @@ class Handler:
     def kill_at_point(self):
         assert self.process.stdout.readline() == f"at {self.point}\n"
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(30)
         self.process.stdout.close()
 
     def finish(self):
         self.process.stdout.close()
-        return self.process.wait(20)
+        return self.process.wait(60)
 
 
 def recover(api, worker, jobs):

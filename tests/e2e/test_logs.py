@@ -17,6 +17,7 @@ from harness.fleet import Fleet
 from harness.ledger import write_script
 from harness.paths import BUILD, REPO
 from harness.program import Worker, run_pawl
+from harness.strain import Strain
 from harness.wait import wait_until
 
 PYTHON = "/usr/bin/python3"
@@ -258,7 +259,8 @@ while :; do sleep 0.05; done""")
 
 @pytest.mark.kill
 def test_a_killed_worker_loses_the_last_moment(db, api, tmp_path):
-    """kill -9: what was said more than a second before is there, without a gap (1.7)."""
+    """kill -9: what was said more than a second before is there, without a gap (1.7); and
+    what the machine kept everybody waiting."""
     said = tmp_path / "said"
     script = write_script(tmp_path, "talk", f"""
 import time
@@ -269,13 +271,13 @@ with open({str(said)!r}, "w", buffering=1) as file:
         time.sleep(0.005)
 """, PYTHON)
     job = api.push("work")
-    with Worker(db, *FAST, handlers={"work": script}) as worker:
+    with Worker(db, *FAST, handlers={"work": script}) as worker, Strain(db) as strain:
         wait_until(lambda: len(messages(db, job)) > 300, 30, worker.log)
         at = time.time()
         worker.kill()
     stored = [int(line) for line in messages(db, job)]
     assert stored == list(range(1, len(stored) + 1))
-    early = [t for t in said.read_text().split() if float(t) < at - 1]
+    early = [t for t in said.read_text().split() if float(t) < at - 1 - strain.longest_s]
     assert len(stored) >= len(early) > 0
 
 

@@ -157,7 +157,7 @@ def test_naive_heartbeat_behind_a_lock_loses_its_lease(db, api):
         waiting.start()
         wait_until(lambda: api.one(over, [worker]), 30, "the naive lease to be over")
         assert waiting.is_alive(), "turned green"
-    waiting.join(10)
+    waiting.join(30)
 
 
 def test_heartbeat_behind_a_lock_keeps_its_lease(db, api):
