@@ -4,6 +4,7 @@
  * To parse and plan what surrounds a claim of one job costs the server a fifth of the
  * whole.  So the statements of a transaction that is sent at once (db_limits.at_once) are
  * prepared under a name that is made from their text, the first time that they are sent.
+ * Its COMMIT, too: to parse that anew costs a twentieth of a claim.
  *
  * An accelerator, on which nothing rests.  Behind a pooler, which may hand the session to
  * somebody else, all go unnamed, and so they do until the first transaction has shown that
@@ -16,7 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define NAMED_MAX 16  /* a plan of each stays in the session */
+#define NAMED_MAX 20  /* a plan of each stays in the session */
 #define NAMED_SIZE 32 /* of a name, with its end */
 
 typedef struct named_set

@@ -182,6 +182,7 @@ compose(exchange *e, const db *conn, const char *sql, const db_params *params,
 	{
 		add_step(e, "COMMIT", NULL);
 		e->steps[e->own].syncs = true;
+		e->steps[e->own].named = true;
 	}
 }
 

@@ -33,6 +33,7 @@ def test_claims_are_prepared_once(db, api):
     texts = by_name("claim", seen)
     assert any("pawl.claim" in sql for sql in texts)
     assert any(sql.startswith("BEGIN") for sql in texts)
+    assert "COMMIT" in texts
     parsed = [sql for application, _, kind, sql in seen if kind == b"P" and "pawl.claim" in sql]
     assert max(map(parsed.count, parsed)) <= 2, "one without a name, one with it"
 
