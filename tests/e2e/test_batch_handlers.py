@@ -19,7 +19,7 @@ from harness.wait import wait_until
 pytestmark = pytest.mark.kill
 
 OBJECT = BUILD / "tests/e2e/handler_batch.so"
-FAST = ("-j", "4", "-q", "default,reports", "--lease", "1s", "--poll", "100ms")
+FAST = ("-j", "4", "-q", "default,reports", "--lease", "2s", "--poll", "100ms")
 BRISK = ("-j", "2", "-q", "default,reports", "--lease", "1s", "--poll", "100ms")
 CRASHES = "SELECT count(*) FROM pawl.attempts WHERE category = 'crash'"
 SAYS = """echo '{"count":{"detections":2}}' >&3

@@ -12,7 +12,7 @@ from harness.ledger import Ledger, write_script
 from harness.program import Worker
 from harness.wait import wait_until
 
-FAST = ("--poll", "100ms", "--lease", "1s")
+FAST = ("--poll", "100ms", "--lease", "3s")
 PYTHON = "/usr/bin/python3"
 MARK_OF_A_CUT = "bytes cut"
 

@@ -22,6 +22,7 @@ from harness.wait import wait_until
 OWN = BUILD / "tests/e2e/handler_own.so"
 MANY = BUILD / "tests/e2e/handler_many.so"
 FAST = ("-j", "1", "--lease", "500ms", "--poll", "50ms")
+CALM = ("-j", "1", "--lease", "5s", "--poll", "50ms")  # no lease is lost here
 
 # What stops a settle whose handler has asked for it: as it looks at the lease, as it writes
 # the outcome, and in COMMIT.
@@ -71,7 +72,7 @@ def work(db, *args, deadline=20):
     """A worker until every job has ended."""
     left = "SELECT count(*) FROM pawl.job j LEFT JOIN pawl.outcome o ON o.job_id = j.id" \
            " WHERE o.job_id IS NULL"
-    with Worker(db, *FAST, *args) as worker:
+    with Worker(db, *CALM, *args) as worker:
         # one that has nothing to do would else be stopped before it minds signals
         wait_until(lambda: "working" in worker.log() and db.value(left) == 0, deadline,
                    worker.log)
@@ -201,7 +202,7 @@ def test_what_cannot_be_brought_to_rest(db, api, effects):
     """A pipeline that is left full: the connection is closed, nothing is settled on another,
     and the job is taken over when the lease is over."""
     job = push(api, "pipeline")
-    work(db, "-L", f"k={OWN}")
+    work(db, "-L", f"k={OWN}", "--lease", "500ms")
     assert outcome(db, job)[:2] == ("succeeded", 2) and api.attempts(job) == ["crash"]
     assert [done for done, _ in effects()] == [job]
 
@@ -236,7 +237,7 @@ def test_cancelled_while_it_writes(db, api, effects):
     """The cancel comes first: nothing of the handler's is left."""
     job = push(api, "hold")
     gate = Gate(db)
-    with Worker(db, "-L", f"k={OWN}", *FAST) as worker:
+    with Worker(db, "-L", f"k={OWN}", *CALM) as worker:
         wait_until(lambda: gate.stops(worker), 30, worker.log)
         assert api.cancel(job) == "running"
         gate.open()
