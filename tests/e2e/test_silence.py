@@ -74,6 +74,7 @@ class Push(Scene):
                 timeout=3 * BOUND_S, check=False)
             self.took_s = time.monotonic() - began
             self.struck = fault.struck.is_set()
+            self.messages = proxy.count()
         self.exit, self.stdout, self.stderr = done.returncode, done.stdout, done.stderr
 
     def pushed(self):
@@ -153,7 +154,7 @@ def test_silence_at_any_message_of_a_push(scenes):
     pushes = [scenes[key].finish() for key in scenes if key[0] == "push"]
     for number, push in enumerate(pushes):
         said = f"message {number}: exit {push.exit}, {push.pushed()} jobs, {push.stderr}"
-        assert push.struck, said
+        assert push.struck or push.messages <= number, said  # one may have fewer
         assert push.took_s < 2 * BOUND_S, (push.took_s, said)
         assert push.pushed() in TRUE_EXITS.get(push.exit, ()), said
     exits = {push.exit for push in pushes}
