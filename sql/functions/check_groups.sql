@@ -8,7 +8,9 @@ RETURNS void
 LANGUAGE plpgsql IMMUTABLE
 AS $$
 DECLARE
-	wrong record;
+	wrong bigint;
+	group_key text;
+	run_key bigint;
 BEGIN
 	IF cardinality(group_keys) <> coalesce(jobs, 0)
 		OR cardinality(run_keys) <> coalesce(jobs, 0) THEN
@@ -17,21 +19,20 @@ BEGIN
 				coalesce(jobs, 0), coalesce(cardinality(group_keys)::text, 'no'),
 				coalesce(cardinality(run_keys)::text, 'no'));
 	END IF;
-	SELECT u.* INTO wrong
+	SELECT u.o, u.group_key, u.run_key INTO wrong, group_key, run_key
 	FROM unnest(group_keys, run_keys) WITH ORDINALITY u (group_key, run_key, o)
 	WHERE octet_length(u.group_key) NOT BETWEEN 1 AND 255
 		OR strpos(u.group_key, chr(31)) > 0
 		OR u.group_key IS NULL AND u.run_key IS NOT NULL
 	ORDER BY u.o LIMIT 1;
-	IF wrong.o IS NULL THEN
-		RETURN;
+	IF wrong IS NOT NULL THEN
+		PERFORM pawl.check_group(group_key, run_key);
 	END IF;
-	PERFORM pawl.check_group(wrong.group_key, wrong.run_key);
 EXCEPTION WHEN invalid_parameter_value THEN
-	IF wrong.o IS NULL THEN
+	IF wrong IS NULL THEN
 		RAISE;
 	END IF;
 	RAISE EXCEPTION '%', SQLERRM USING ERRCODE = '22023',
-		DETAIL = format('It is job %s of the call.', wrong.o);
+		DETAIL = format('It is job %s of the call.', wrong);
 END
 $$;
