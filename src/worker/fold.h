@@ -3,7 +3,7 @@
  *
  * In chunks, from a cursor, one for each call.  When one of a chunk fails, none of it is
  * folded: then one at a time, and the one that fails alone is passed over, so that the
- * newer ones do not wait for it; at once, or after some tries when it may go well later.
+ * newer ones do not wait for it, until the next round, which comes after a rest.
  */
 #ifndef PAWL_WORKER_FOLD_H
 #define PAWL_WORKER_FOLD_H
@@ -17,7 +17,7 @@ typedef struct fold
 	int64_t cursor; /* up to which batch, in this round */
 	int n;          /* how many at once: one after a failure */
 	bool passed;    /* one was passed over in this round */
-	int tries;      /* how often the next one has failed alone, for now */
+	int64_t told;   /* the batch that was told last, */
 	int64_t told_ms;
 } fold;
 
