@@ -15,6 +15,12 @@ fold_init(fold *f, pawl_worker *worker)
 	*f = (fold){.worker = worker, .n = UPKEEP_CHUNK};
 }
 
+void
+fold_asked(fold *f)
+{
+	f->anew = f->cursor != 0;
+}
+
 /* Once in a while, while it is the same one. */
 static void
 tell(fold *f, int64_t batch, const pawl_error *why)
@@ -36,13 +42,14 @@ tell(fold *f, int64_t batch, const pawl_error *why)
 static fold_next
 advance(fold *f, int64_t next)
 {
-	fold_next then = {.again = next != 0};
+	fold_next then = {.again = next != 0 || f->anew};
 
 	f->cursor = next > 0 ? next : 0;
 	if (next > 0)
 		return then;
 	if (f->passed && !then.again)
 		then.rest_ms = random_jitter(OUTAGE_LONGEST_MS, 10); /* not in each tick */
+	f->anew = false;
 	f->passed = false;
 	return then;
 }

@@ -16,6 +16,7 @@ typedef struct fold
 	pawl_worker *worker;
 	int64_t cursor; /* up to which batch, in this round */
 	int n;          /* how many at once: one after a failure */
+	bool anew;      /* after this round another one, at once */
 	bool passed;    /* one was passed over in this round */
 	int64_t told;   /* the batch that was told last, */
 	int64_t told_ms;
@@ -23,10 +24,13 @@ typedef struct fold
 
 void fold_init(fold *f, pawl_worker *worker);
 
+/* What has happened until now is to be found: by a round that has not begun yet. */
+void fold_asked(fold *f);
+
 /* When the next chunk is to come. */
 typedef struct fold_next
 {
-	bool again;      /* now: there is more to do */
+	bool again;      /* now: a round is not over, or another one is to follow */
 	int64_t rest_ms; /* not for so long; 0: the next look decides */
 } fold_next;
 

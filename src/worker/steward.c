@@ -348,6 +348,8 @@ steward_main(void *arg)
 		board_look(self.board, &self.view);
 		if (clock_ms() < next_ms && self.view.ticks_asked == self.asked)
 			continue;
+		if (self.asked != self.view.ticks_asked)
+			fold_asked(&self.fold);
 		self.asked = self.view.ticks_asked;
 		self.last = self.asked > 1 && self.view.ticks < self.asked;
 		if (self.view.leased)

@@ -342,6 +342,48 @@ def test_once_folds_what_stands_behind_a_batch_that_fails(db, api, tmp_path, cod
         assert [made.completions() for made in newer] == [["succeeded"]] * 3, worker.log()
 
 
+HELD_BATCH = """CREATE FUNCTION public.waits() RETURNS trigger LANGUAGE plpgsql
+    SET lock_timeout = 0 AS $$ BEGIN
+        PERFORM pg_advisory_xact_lock_shared(7);
+        RETURN new; END $$;
+    CREATE TRIGGER waits BEFORE UPDATE ON pawl.batch FOR EACH ROW
+    WHEN (old.id = {0}) EXECUTE FUNCTION public.waits()"""
+
+
+def test_once_folds_what_the_upkeep_has_already_passed(db, api, tmp_path):
+    """The bug: a worker that runs once asks for a tick while the upkeep is in the middle of
+    its round, and takes the end of this one for the answer; what has happened in a batch
+    before the asking, but after its turn, is not seen.  The one that fails is there for a
+    round of many chunks; it is held at the third batch until the worker's job has ended."""
+    ledger = Ledger(tmp_path)
+    allow, gate = ledger.gate()
+    failing, early, held, last = (Batch(api, on_complete=job) for job in
+                                  (None, "report", None, None))
+    early.push(1)
+    early.seal()
+    (row,) = api.claim(api.worker_start(), 1)
+    settled(api, [failing, held, last])
+    db.execute(RAISES.format(failing.id, "P0001"))
+    db.execute(HELD_BATCH.format(held.id))
+    count_claims(db)
+    alone = api.push("alone")
+    handlers = {"report": ledger.handler(), "alone": ledger.handler(gate)}
+    with db.connect() as holder:
+        holder.execute("SELECT pg_advisory_lock(7)")
+        with Worker(db, *FAST, "--once", handlers=handlers) as worker:
+            wait_until(lambda: db.value(FOLD_WAITS), 20, worker.log)
+            api.complete(row.job, row.fence)
+            allow(1)
+            wait_until(lambda: db.value("SELECT count(*) FROM pawl.outcome WHERE job_id = %s",
+                                        [alone]), 20, worker.log)
+            enough = db.value("SELECT last_value + 6 FROM public.claims")
+            wait_until(lambda: db.value("SELECT last_value FROM public.claims") >= enough,
+                       20, worker.log)
+            holder.execute("SELECT pg_advisory_unlock(7)")
+            assert worker.wait() == 0, worker.log()
+            assert early.completions() == ["succeeded"], worker.log()
+
+
 MOMENTS = """CREATE TABLE public.locked(batch bigint, code text);
     GRANT ALL ON TABLE public.locked TO PUBLIC;
     CREATE FUNCTION public.moment() RETURNS trigger LANGUAGE plpgsql AS $$
