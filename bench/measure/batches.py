@@ -45,7 +45,7 @@ SELECT pg_advisory_lock_shared({GATE});
 
 def results(bench: Bench, pawl: System, n: int) -> None:
     turns = [(way, sessions) for way in SCRIPTS for sessions in SESSIONS]
-    for repetition, (way, sessions) in bench.turns(turns):
+    for repetition, (way, sessions) in bench.turns(turns, len(SESSIONS)):
         floor = way == FLOOR.name
         with bench.turn(FLOOR if floor else pawl) as turn:
             jobs = n if sessions > 1 else n // 4

@@ -64,8 +64,9 @@ and synchronous_commit on), in turns; each repetition began with another system.
 CHECKPOINT came before each turn, and each turn had a fresh database. A job has about a
 hundred bytes and its handler does nothing. Every job's outcome was counted afterwards: a
 system that lost or doubled one would have failed the run. Figures are medians; the
-smallest and the largest stand in brackets. A ratio is that of each repetition, in which
-both were measured, and then the median: the machine is not as fast in each of them.
+smallest and the largest stand in brackets. A ratio is the median of the repetitions'
+ratios, for the machine is not as fast in each of them; of slices, each repetition's worst
+one counts.
 """
 
 

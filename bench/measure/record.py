@@ -16,6 +16,10 @@ class Measurement(NamedTuple):
     context: dict    # what is worth knowing beside it
 
 
+def middle(measurements: list) -> float:
+    return statistics.median(m.value for m in measurements)
+
+
 class Recorder:
     """Writes each measurement at once, so that a run that ends early leaves them."""
 
@@ -60,12 +64,13 @@ class Results:
         values = self.values(name, system, size, **where)
         return statistics.median(values) if values else None
 
-    def ratio(self, one: tuple, other: tuple):
-        """The median over the repetitions of one / other, each (name, system[, size]): what
-        ran next to each other is compared, however fast the machine was just then."""
-        found, base = ({n: self.median(*what, repetition=n) for n in self.repetitions(*what)}
-                       for what in (one, other))
-        ratios = [found[n] / base[n] for n in found if base.get(n)]
+    def ratio(self, one: tuple, other: tuple, of_one=middle, of_other=middle):
+        """The median over the repetitions of one / other, each (name, system[, size]): the
+        machine is not as fast in each of them. of_…: the figure of a repetition's
+        measurements. None where no repetition has both."""
+        ratios = [of_one(self.select(*one, repetition=n))
+                  / of_other(self.select(*other, repetition=n))
+                  for n in self.repetitions(*one) if n in self.repetitions(*other)]
         return statistics.median(ratios) if ratios else None
 
     def repetitions(self, name, system=None, size=None) -> list:

@@ -21,8 +21,8 @@ OPEN_PUSH = """SELECT pawl.push('noop', '{"n": 0, "pad": ""}')"""
 
 
 def slices(bench: Bench, turns: list, size: int) -> None:
-    """turns: [(SLICES or SLICES_HELD, system, how many)]"""
-    for repetition, (name, system, count) in bench.turns(turns):
+    """turns: [(SLICES or SLICES_HELD, system, how many)], a system's two together"""
+    for repetition, (name, system, count) in bench.turns(turns, 2):
         with bench.turn(system) as turn:
             bench.cluster.checkpoint()
             with held_snapshot(turn) if name == SLICES_HELD else undisturbed() as context:

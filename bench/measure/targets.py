@@ -1,7 +1,6 @@
 """What is to be reached, and whether it was: figures of one run against each other."""
 
 import statistics
-from collections import defaultdict
 from typing import NamedTuple, Optional
 
 from .names import (FLOOR, LARGE_QUEUE, NODE_PEERS, SLICES, SLICES_HELD, WRITER_OPEN,
@@ -75,20 +74,18 @@ def slice_medians(results: Results, name: str, system: str) -> dict:
 
 
 def steadiness(results: Results) -> list:
-    held = beside_undisturbed(results, SLICES_HELD, SLICES)
-    writer = beside_undisturbed(results, WRITER_OPEN, WRITER_TO_COME)
     many = results.sizes("drain of very many")
     small = min(results.sizes("drain beside others"), default=None)
     return [
         Target("slowest slice, snapshot held / undisturbed median",
-               min(held, default=None), 0.8),
+               worst_slice(results, SLICES_HELD, SLICES, min), 0.8),
         *[Target(f"last slice, snapshot held / {possessive(peer)}",
                  last_slices(results, peer), 8.0) for peer in graphiles(results, SLICES_HELD)],
         Target("slowest slice, writer open / undisturbed median",
-               min(writer, default=None), 0.8),
+               worst_slice(results, WRITER_OPEN, WRITER_TO_COME, min), 0.8),
         *[Target(f"CPU of the dearest slice, {what} / undisturbed median",
-                 max(beside_undisturbed(results, f"{name}: CPU", f"{undisturbed}: CPU"),
-                     default=None), 1.25, True)
+                 worst_slice(results, f"{name}: CPU", f"{undisturbed}: CPU", max), 1.25,
+                 True)
           for what, name, undisturbed in (("snapshot held", SLICES_HELD, SLICES),
                                           ("writer open", WRITER_OPEN, WRITER_TO_COME))],
         Target(f"drain with {max(many):,} ready / usual" if many else MANY,
@@ -101,28 +98,16 @@ def steadiness(results: Results) -> list:
     ]
 
 
-def beside_undisturbed(results: Results, name: str, undisturbed: str) -> list:
-    """Of each slice that every repetition has: the median over the repetitions of what it
-    was, divided by that repetition's undisturbed median."""
-    base = {n: results.median(undisturbed, "pawl", repetition=n)
-            for n in results.repetitions(undisturbed, "pawl")}
-    shares = defaultdict(list)
-    for m in results.select(name, "pawl"):
-        if base.get(m.repetition):
-            shares[m.context["slice"]].append(m.value / base[m.repetition])
-    return [statistics.median(all_of_it) for all_of_it in shares.values()
-            if len(all_of_it) == len(base)]
+def worst_slice(results: Results, name: str, undisturbed: str, worst) -> Optional[float]:
+    return results.ratio((name, "pawl"), (undisturbed, "pawl"),
+                         lambda slices: worst(m.value for m in slices))
 
 
 def last_slices(results: Results, peer: str) -> Optional[float]:
-    ratios = [last_slice(results, "pawl", n) / last_slice(results, peer, n)
-              for n in results.repetitions(SLICES_HELD, peer)]
-    return statistics.median(ratios) if ratios else None
+    def last(slices):
+        return max(slices, key=lambda m: m.context["slice"]).value
 
-
-def last_slice(results: Results, system: str, repetition: int) -> float:
-    held = results.select(SLICES_HELD, system, repetition=repetition)
-    return max(held, key=lambda m: m.context["slice"]).value
+    return results.ratio((SLICES_HELD, "pawl"), (SLICES_HELD, peer), last, last)
 
 
 def possessive(system: str) -> str:
@@ -167,7 +152,7 @@ def costs(results: Results) -> list:
     return [
         Target("WAL of a job, bytes", None if None in wal else sum(wal), 1250, True),
         Target("statements beside claims and settles, for each of them",
-               min(others, default=None), 0.1, True),
+               statistics.median(others) if others else None, 0.1, True),
         Target("idle worker, transactions a second",
                results.median("idle: transactions", "pawl"), 2.0, True),
         Target("idle worker, MiB of memory", results.median("idle: memory", "pawl"), 16.0,

@@ -105,10 +105,10 @@ class Bench:
     def say(self, text: str) -> None:
         print(f"[{self.seconds():5.0f} s] {text}", file=sys.stderr, flush=True)
 
-    def turns(self, systems: list):
-        """(repetition, system), the order rotated by one each time."""
+    def turns(self, systems: list, together: int = 1):
+        """(repetition, system), the order rotated each time by as many as stay together."""
         for repetition in range(self.repetitions if systems else 0):
-            first = repetition % len(systems)
+            first = repetition * together % len(systems)
             for system in systems[first:] + systems[:first]:
                 yield repetition + 1, system
 
