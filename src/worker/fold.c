@@ -9,6 +9,8 @@
 #include "base/random.h"
 #include "worker/outage.h"
 
+#define TELL_MAX 10 /* batches that are told in OUTAGE_TELL_MS */
+
 void
 fold_init(fold *f, pawl_worker *worker)
 {
@@ -21,21 +23,24 @@ fold_asked(fold *f)
 	f->anew = f->cursor != 0;
 }
 
-/* Once in a while, while it is the same one. */
+/* Once in a while, while it is the same one, and of all together so many times. */
 static void
 tell(fold *f, int64_t batch, const pawl_error *why)
 {
 	int64_t now_ms = clock_ms();
 
-	if (f->told == batch && now_ms - f->told_ms < OUTAGE_TELL_MS)
+	if (now_ms - f->told_ms >= OUTAGE_TELL_MS)
+		f->told_n = 0;
+	if (f->told_n == TELL_MAX || (f->told_n > 0 && f->told == batch))
 		return;
+	if (f->told_n++ == 0)
+		f->told_ms = now_ms;
 	worker_notice(f->worker, PAWL_WARN,
 	              "upkeep: batch %" PRId64
 	              " could not be folded and is passed over for now: %s (%s)%s%s",
 	              batch, why->message, why->sqlstate,
 	              why->detail[0] != '\0' ? ": " : "", why->detail);
 	f->told = batch;
-	f->told_ms = now_ms;
 }
 
 /* The cursor goes to next; after the last of a round it begins anew. */

@@ -19,6 +19,7 @@ typedef struct fold
 	bool anew;      /* after this round another one, at once */
 	bool passed;    /* one was passed over in this round */
 	int64_t told;   /* the batch that was told last, */
+	int told_n;     /* how many were since told_ms */
 	int64_t told_ms;
 } fold;
 
