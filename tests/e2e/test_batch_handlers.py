@@ -68,6 +68,7 @@ def test_counted_once_whoever_is_killed(db, api, tmp_path):
         for moment in sorted(rng.sample(range(1, 2 * n - 10), kills)):
             allow(moment)
             wait_until(lambda: started(moment), 30, fleet.logs)
+            allow(moment + rng.randrange(9))  # some end, and are settled, meanwhile
             fleet.kill(rng.choice(fleet.busy()))
             fleet.add()
         allow(10 * n)

@@ -6,6 +6,7 @@ items make the whole lost, the finished ones too.
 """
 
 import pytest
+from harness import invariants
 from harness.batches import Batch, wrong_counters
 from harness.fleet import Fleet, seeded
 from harness.ledger import Ledger, write_script
@@ -27,9 +28,10 @@ def test_killed_until_the_end(db, api, tmp_path):
     """Killed twenty times, while items run, and again and again around the last results:
     one end, one report, exact counters."""
     rng = seeded("batch-kill")
-    ledger, reports = Ledger(tmp_path), Ledger(tmp_path, "reports")
+    ledger, ended, reports = (Ledger(tmp_path, name) for name in ("ledger", "ended", "reports"))
     allow, gate = ledger.gate()
-    handlers = {"k": ledger.handler(f"{gate}\nexec sleep 0.05"), "report": reports.handler()}
+    work = ledger.handler(f"{gate}\nsleep 0.0$((PAWL_JOB % 7))\n{ended.line()}")
+    handlers = {"k": work, "report": reports.handler()}
     batch = Batch(api, ["collect", "process", "results"], threshold="0.1")
     for stage in ("collect", "process", "results"):
         batch.push(N // 3, stage=stage)
@@ -39,6 +41,7 @@ def test_killed_until_the_end(db, api, tmp_path):
         for moment in moments:  # what begins after it waits, however long a kill takes
             allow(moment)
             ledger.wait_for(moment, 40)
+            allow(moment + rng.randrange(9))  # some end, and are settled, meanwhile
             fleet.kill(rng.choice(fleet.busy()))
             fleet.add()
         allow(10 * N)
@@ -48,7 +51,7 @@ def test_killed_until_the_end(db, api, tmp_path):
             fleet.kill(rng.choice(fleet.workers))
             fleet.add()
         wait_until(lambda: batch.completions() == ["succeeded"], 40, fleet.logs)
-    print(f"{len(ledger.runs()) - N} items ran again")
+    print(f"{len(ledger.runs()) - N} items ran again; had ended: {invariants.unsettled(db, ended)}")
     assert len(ledger.runs()) > N, "the kills have met nothing"
     lost = db.value(LOST)  # hit three times, which is rare
     assert batch.state() == "succeeded" and batch.counters() == (N, N - lost, lost, 0)

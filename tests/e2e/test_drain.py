@@ -24,11 +24,6 @@ NO_SPACE = """
         FOR EACH ROW EXECUTE FUNCTION public.no_space()"""
 
 
-def gate(ledger, then=""):
-    """A handler that ends when the file `go` is there."""
-    return ledger.handler(f"until [ -e {ledger.directory}/go ]; do sleep 0.02; done; {then}")
-
-
 def states(api):
     rows = api.query("SELECT state, count(*) AS n FROM pawl.jobs GROUP BY 1")
     return {row.state: row.n for row in rows}
@@ -39,13 +34,13 @@ def test_running_work_finishes(db, api, tmp_path):
     of the others is begun, all are ready again at once, exit 0."""
     ledger = Ledger(tmp_path)
     jobs = api.push_some(30, kind="work")
-    with Worker(db, "-j", "2", *POLL, handlers={"work": gate(ledger)}) as worker:
+    with Worker(db, "-j", "2", *POLL, handlers={"work": ledger.held()}) as worker:
         ledger.wait_for(2)
         worker.signal(signal.SIGTERM)
         wait_until(lambda: states(api).get("running") == 2, 30,
                    lambda: f"the unstarted to be released; {states(api)}\n{worker.log()}")
         assert worker.running()
-        (tmp_path / "go").touch()
+        ledger.go()
         assert worker.wait() == 0, worker.log()
     assert states(api) == {"succeeded": 2, "ready": 28}
     done = [row.job_id for row in api.query("SELECT job_id FROM pawl.outcome ORDER BY 1")]
@@ -60,7 +55,7 @@ def test_no_new_claims_while_draining(db, api, tmp_path):
     """What is pushed after SIGTERM is not taken, although an executor is idle."""
     ledger = Ledger(tmp_path)
     first = api.push("work")
-    with Worker(db, "-j", "4", "--lease", "1s", *POLL, handlers={"work": gate(ledger)}) as worker:
+    with Worker(db, "-j", "4", "--lease", "1s", *POLL, handlers={"work": ledger.held()}) as worker:
         ledger.wait_for(1)
         worker.signal(signal.SIGTERM)
         wait_until(lambda: "drain" in worker.log().lower() or not worker.running(), 30,
@@ -73,7 +68,7 @@ def test_no_new_claims_while_draining(db, api, tmp_path):
             expires = api.one(beat)
             wait_until(lambda e=expires: api.one(beat) > e, 30, "a heartbeat")
         assert api.one(claims) == before and api.state(second) == "ready"
-        (tmp_path / "go").touch()
+        ledger.go()
         assert worker.wait() == 0
     assert (api.state(first), api.state(second)) == ("succeeded", "ready")
 

@@ -35,11 +35,6 @@ def ledger(tmp_path):
     return Ledger(tmp_path)
 
 
-def gate(ledger, then=""):
-    """A handler that ends when the file `go` is there."""
-    return ledger.handler(f"until [ -e {ledger.directory}/go ]; do sleep 0.02; done; {then}")
-
-
 def sessions(db, role="group"):
     return {pid for pid, name in db.execute(SESSIONS) if name == role}
 
@@ -66,13 +61,13 @@ def check_order(db):
 def test_order_over_workers_and_kinds(db, api, ledger):
     """Twelve groups of six jobs of two kinds, two workers, three runners each, which begin
     when both have groups."""
-    handlers = {"one": gate(ledger, "exec sleep 0.01"), "two": ledger.handler()}
+    handlers = {"one": ledger.held("exec sleep 0.01"), "two": ledger.handler()}
     jobs = [api.push(kind, group_key=f"g{n}")
             for kind in ("one", "two", "two") * 2 for n in range(12)]
     with Fleet(db, 2, *FAST, "-g", "3", handlers=handlers) as fleet:
         wait_until(lambda: db.value("SELECT count(DISTINCT worker) FROM pawl.running") == 2, 30,
                    fleet.logs)
-        (ledger.directory / "go").touch()
+        ledger.go()
         invariants.wait_finished(db, len(jobs))
         assert fleet.drain() == [0, 0], fleet.logs()
     check_order(db)
@@ -88,7 +83,7 @@ def test_order_over_workers_and_kinds(db, api, ledger):
 
 def test_groups_beside_other_jobs(db, api, ledger):
     """Neither waits for the other: executors and runners are apart."""
-    handlers = {"slow": gate(ledger), "fast": ledger.handler()}
+    handlers = {"slow": ledger.held(), "fast": ledger.handler()}
     slow = api.push("slow", group_key="g")
     with Worker(db, *FAST, handlers=handlers) as worker:
         ledger.wait_for(1)
@@ -97,7 +92,7 @@ def test_groups_beside_other_jobs(db, api, ledger):
         assert api.state(slow) == "running"
         grouped = [api.push("fast", group_key=f"h{n}") for n in range(5)]
         wait_until(lambda: outcomes(api) == {"succeeded": 25}, 20, worker.log)
-        (ledger.directory / "go").touch()
+        ledger.go()
         wait_until(lambda: outcomes(api) == {"succeeded": 26}, 20, worker.log)
         assert worker.drain() == 0, worker.log()
     assert set(ledger.jobs()) == {slow, *fast, *grouped}
@@ -158,13 +153,13 @@ def test_a_group_has_its_own_connection(db, api, ledger):
     api.value("queue_set", queue="default", settings=Jsonb({"on_group_failure": "skip"}))
     jobs = {api.push("work", group_key=f"g{n % 6}"): f"g{n % 6}" for n in range(18)}
     with statements(db) as found:
-        fails = gate(ledger, '[ $((PAWL_JOB % 3)) -gt 0 ] || exit 65')
+        fails = ledger.held('[ $((PAWL_JOB % 3)) -gt 0 ] || exit 65')
         with Worker(db, *FAST, "-g", "6", handlers={"work": fails}) as worker:
             ledger.wait_for(6)
             own = sessions(db)
             everybody = {pid for pid, _ in db.execute(SESSIONS)}
             assert len(own) == 6 < len(everybody) <= 6 + ROLES
-            (ledger.directory / "go").touch()
+            ledger.go()
             invariants.wait_finished(db, 18)
             assert worker.drain() == 0
     by_group = defaultdict(set)
@@ -272,7 +267,7 @@ def test_each_job_renews_the_lease(db, api, ledger):
 
 def test_slow_groups_delay_no_other(db, api, ledger):
     """2.10: sixteen runners, fifteen slow groups; a hundred short ones finish meanwhile."""
-    handlers = {"slow": gate(ledger), "fast": "true"}
+    handlers = {"slow": ledger.held(), "fast": "true"}
     slow = [api.push("slow", group_key=f"slow{n}") for n in range(15)]
     with Worker(db, *FAST, handlers=handlers) as worker:
         ledger.wait_for(15)
@@ -281,7 +276,7 @@ def test_slow_groups_delay_no_other(db, api, ledger):
         wait_until(lambda: outcomes(api) == {"succeeded": 100}, 30, worker.log)
         assert api.one("SELECT count(*) FROM pawl.running WHERE traits & 4 > 0") == 15
         assert len(sessions(db)) <= 16
-        (ledger.directory / "go").touch()
+        ledger.go()
         wait_until(lambda: outcomes(api) == {"succeeded": 115}, 30, worker.log)
         assert worker.drain() == 0, worker.log()
     assert sorted(ledger.jobs()) == slow
@@ -465,12 +460,12 @@ def test_drain_ends_what_runs_and_gives_back_the_rest(db, api, ledger):
     """2.12: SIGTERM while four groups run: their jobs end and are recorded, nothing more is
     begun, the leases are given back, exit 0."""
     jobs = [api.push("work", group_key=f"g{n % 4}") for n in range(12)]
-    with Worker(db, *FAST, handlers={"work": gate(ledger)}) as worker:
+    with Worker(db, *FAST, handlers={"work": ledger.held()}) as worker:
         ledger.wait_for(4)
         worker.signal(signal.SIGTERM)
         wait_until(lambda: "drain" in worker.log(), 30, "the drain")
         assert worker.running()
-        (ledger.directory / "go").touch()
+        ledger.go()
         assert worker.wait() == 0, worker.log()
     assert ledger.jobs() and sorted(ledger.jobs()) == jobs[:4]
     assert outcomes(api) == {"succeeded": 4} and invariants.read_attempts(db) == {}

@@ -19,27 +19,50 @@ JOBS = 500
 KILLS = 20
 
 
+SETTLING = """SELECT application_name FROM pg_stat_activity WHERE wait_event_type = 'Lock'
+    AND datname = current_database() AND application_name LIKE 'pawl settle %'"""
+
+
+def kill_in_settle(db, fleet, rng, allow, ledger):
+    """Kill a worker whose settle waits for a lock: its handlers have ended, and what they
+    did is not committed."""
+    def settling():
+        pids = {int(name.rpartition(":")[2]) for (name,) in db.execute(SETTLING)}
+        return [worker for worker in fleet.workers if worker.pid in pids]
+
+    with db.connect(autocommit=False) as outsider:
+        outsider.execute("LOCK TABLE pawl.outcome IN SHARE MODE")
+        allow(len(ledger.runs()) + rng.randrange(1, 12))
+        fleet.kill(rng.choice(wait_until(settling, 30, fleet.logs)))
+        outsider.rollback()
+
+
 def test_twenty_kills_over_five_hundred_jobs(db, api, tmp_path):
     """Three workers, one of them killed twenty times at seeded moments: what ran, what
     is recorded and what was pushed are the same jobs; nothing is left over."""
     rng = seeded("kill")
-    ledger = Ledger(tmp_path)
+    ledger, ended = Ledger(tmp_path), Ledger(tmp_path, "ended")
     allow, gate = ledger.gate()
-    handler = ledger.handler(f"{gate}\nexec sleep 0.06")
+    handler = ledger.handler(f"{gate}\nsleep 0.0$((PAWL_JOB % 7))\n{ended.line()}")
     jobs = api.push_some(JOBS, kind="work")
-    moments = sorted(rng.sample(range(20, JOBS - 60), KILLS))
+    moments = sorted(rng.sample(range(20, JOBS - 150), KILLS))
     with Fleet(db, 3, "-j", "4", "--lease", LEASE, "--poll", "100ms",
                handlers={"work": handler}) as fleet:
         for moment in moments:  # what begins after it waits, however long a kill takes
             allow(moment)
             ledger.wait_for(moment, 60)
-            fleet.kill(rng.choice(fleet.busy()))
+            if rng.random() < 0.5:
+                kill_in_settle(db, fleet, rng, allow, ledger)
+            else:
+                fleet.kill(rng.choice(fleet.busy()))
             fleet.add()
         allow(10 * JOBS)
         invariants.wait_finished(db, JOBS, 90)
         invariants.check_no_orphans(db, LEASE_S)
         twice = invariants.check_outcomes(db, jobs, ledger)
-        print(f"ran twice: {twice}")
+        lost = invariants.unsettled(db, ended)
+        print(f"ran twice: {twice}; of these had ended: {lost}")
+        assert lost, "the kills have met no settle"
         assert fleet.running(), fleet.logs()
         assert twice, "no job was interrupted: the kills have met nothing"
         assert set(twice) <= set(invariants.crashed(db))

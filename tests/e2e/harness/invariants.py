@@ -98,6 +98,13 @@ def crashed(database):
         "SELECT DISTINCT job_id FROM pawl.attempt WHERE category = 'crash' ORDER BY 1")]
 
 
+def unsettled(database, ended):
+    """The runs of this ledger, whose handlers had ended, that a kill has made crashes."""
+    crashes = {attempt[:2] for attempt in database.execute(
+        "SELECT job_id, fence FROM pawl.attempt WHERE category = 'crash'")}
+    return sorted(crashes & set(ended.runs()))
+
+
 def orphans(database):
     """Rows of running without a worker whose lease is in force."""
     return database.execute(

@@ -25,6 +25,7 @@ class Ledger:
         self.directory = Path(directory)
         self.path = self.directory / name
         self.path.touch()
+        self._go = self.path.with_suffix(".go")
         self._scripts = 0
 
     def handler(self, then=":", before=":"):
@@ -35,12 +36,16 @@ class Ledger:
         """
         self._scripts += 1
         name = f"{self.path.name}-handler-{self._scripts}"
-        line = f'echo "$PAWL_JOB $PAWL_FENCE" >>{self.path}'
-        return write_script(self.directory, name, f"set -eu\n{before}\n{line}\n{then}")
+        return write_script(self.directory, name, f"set -eu\n{before}\n{self.line()}\n{then}")
+
+    def line(self):
+        """The handler's command that writes its line."""
+        return f'echo "$PAWL_JOB $PAWL_FENCE" >>{self.path}'
 
     def gate(self):
         """(a function that says how many runs may go on, a handler's wait for it): a fault
-        meets handlers at work, however long the test takes to bring it about."""
+        meets handlers at work, however long the test takes to bring it about.  Who cannot
+        read how many goes on waiting."""
         path = self.path.with_suffix(".allowed")
 
         def allow(n):
@@ -50,7 +55,14 @@ class Ledger:
 
         allow(0)
         return allow, (f'n=$(wc -l <{self.path})\n'
-                       f'while [ "$n" -gt "$(cat {path})" ]; do sleep 0.02; done')
+                       f'until [ "$n" -le "$(cat {path})" ]; do sleep 0.02; done')
+
+    def held(self, then=""):
+        """A handler that ends when all may go on, by go()."""
+        return self.handler(f"until [ -e {self._go} ]; do sleep 0.02; done; {then}")
+
+    def go(self):
+        self._go.touch()
 
     def append(self, job, fence):
         """The same line by a handler within the test."""
