@@ -26,6 +26,7 @@ SEED = int(os.environ.get("PAWL_SEED", random.SystemRandom().randrange(10**9)))
 SECONDS = 30 if os.environ.get("PAWL_TORTURE") else 5
 LOOKS = 5  # ticks that are watched
 RSS_KIB = 16 << 10
+TRIES = 4
 
 # From one transaction to the next, at least (a tenth less than told, by jitter).  On the
 # average that is 1 / 1 s + 1 / 1.4 s + 1 / 10 s, less than two a second.
@@ -80,24 +81,31 @@ def test_asking_why_nothing_moves_is_no_transaction(db, worker):
 
 
 def test_a_job_is_promoted_when_it_is_due(db, api, worker):
-    """The bug: it waits for the next tick, up to 1.5 s."""
-    late = "SELECT max(clock_timestamp() - due) FROM pawl.scheduled WHERE due < clock_timestamp()"
-    with worker("-j", "1", handlers={"other": "true"}) as steward, Strain(db) as strain:
-        for n in range(5):
-            api.push(run_at=api.one("SELECT clock_timestamp() + %s * interval '700 ms'", [n + 3]))
-        seen = []
-        while api.one("SELECT count(*) FROM pawl.scheduled") > 0:
-            seen.append(api.one(late))
-            assert len(seen) < 100_000, steward.log()
-    spans = [0.0]
-    for lateness in seen:  # of each span of lateness, the longest
-        if lateness is None:
-            spans.append(0.0)
-        else:
-            spans[-1] = max(spans[-1], lateness.total_seconds())
-    longest = sorted(span for span in spans)[-5:]
-    print(longest, strain.longest_s)
-    assert longest[2] < 0.25 + strain.longest_s, longest
+    """The bug: it waits for the next tick, up to 1.5 s: of five jobs that are due within
+    two seconds, three at least are then late, each time.  Only when that many were late
+    in each of the tries, what the machine kept everybody waiting is left out."""
+    with worker("-j", "1", handlers={"other": "true"}) as steward:
+        for _ in range(TRIES):
+            with Strain(db) as strain:
+                seen = promote_five(api, steward)
+            late = sorted((last - due, strain.during(due, last)) for due, last in seen)
+            print(late)
+            if late[2][0] < 0.25:
+                break
+    assert len(late) == 5 and sorted(wait - more for wait, more in late)[2] < 0.25, late
+
+
+def promote_five(api, steward):
+    """[(when each was due, when it was last seen unpromoted, or due)]"""
+    for n in range(5):
+        api.push(run_at=api.one("SELECT clock_timestamp() + %s * interval '500 ms'", [n + 4]))
+    look = "SELECT job_id, due, greatest(due, clock_timestamp()) AS seen FROM pawl.scheduled"
+    seen, looks = {}, 0
+    while rows := api.query(look):
+        seen.update((row.job_id, (row.due.timestamp(), row.seen.timestamp())) for row in rows)
+        looks += 1
+        assert looks < 100_000, steward.log()
+    return list(seen.values())
 
 
 def test_a_locked_table_stops_no_other_duty(db, api, worker):
