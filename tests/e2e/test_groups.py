@@ -103,7 +103,7 @@ def test_expiry_is_final(api):
     push_groups(api, ["g", "g"])
     runner = Runner(api)
     claim = runner.dispatch()
-    api.query("UPDATE pawl.group_lease SET expires_at = clock_timestamp() RETURNING 1")
+    over(api)
     owner = {"worker": runner.worker, "group_key": "g", "token": runner.token}
     assert sqlstate(api.rows, "group_dispatch", **owner) == "PW002"
     assert sqlstate(api.value, "group_hold", **owner) == "PW002"
@@ -126,8 +126,7 @@ def test_the_workers_lease_is_the_groups_too(api):
     push_groups(api, ["g", "h"])
     runner = Runner(api)
     runner.dispatch()
-    api.query("UPDATE pawl.worker SET expires_at = clock_timestamp() WHERE id = %s RETURNING 1",
-              [runner.worker])
+    api.end_lease(runner.worker)
     owner = {"worker": runner.worker, "group_key": "g", "token": runner.token}
     for call in (lambda: api.rows("group_dispatch", **owner),
                  lambda: api.value("group_hold", **owner),
@@ -394,8 +393,7 @@ def test_a_worker_that_is_gone_leaves_its_groups(api, end):
     if end == "worker_stop":
         api.value("worker_stop", worker=one.worker)
     else:
-        api.query("UPDATE pawl.worker SET expires_at = now() WHERE id = %s RETURNING 1",
-                  [one.worker])
+        api.end_lease(one.worker)
         assert found(api, other.worker) == ["g"], "its lease is over, though not recovered"
         api.value("recover")
     assert found(api, other.worker) == ["g"] and other.dispatch().job == job

@@ -62,7 +62,7 @@ class Push(Scene):
         with Proxy(self.db) as proxy:
 
             def strikes(message):
-                struck = proxy.connections == 1 and self.when(message)
+                struck = message.application.startswith("pawl cli") and self.when(message)
                 proxy.refuse = proxy.refuse or struck and self.then_refuse
                 return struck
 

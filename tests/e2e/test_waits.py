@@ -246,7 +246,8 @@ def test_holder_that_commits_in_time(pairs):
     with Proxy(pairs) as proxy, Holder(pairs, UPDATE) as holder:
         with run(pairs, UPDATE, lock_ms=25000, conninfo=through(proxy, pairs)) as call:
             # its session is over in no time: who asks the server now and then may miss it
-            wait_until(lambda: proxy.connections > 1, 20, "a look")
+            wait_until(lambda: any(application.startswith("pawl watch") for application, *_
+                                   in list(proxy.messages)), 20, "a look")
             holder.connection.commit()
             assert call.answer().status == "PAWL_OK"
     assert pairs.value("SELECT n FROM pairs") == 2

@@ -78,8 +78,9 @@ class Api:
     def end_lease(self, worker):
         """It is over now, however long the worker has asked for: a lease that is short
         from the start may be over before the test has done what it is needed for."""
-        self.connection.execute(
+        cursor = self.connection.execute(
             "UPDATE pawl.worker SET expires_at = clock_timestamp() WHERE id = %s", [worker])
+        assert cursor.rowcount == 1, "its lease is gone"
 
     # -- settling ----------------------------------------------------------------
 
