@@ -72,7 +72,7 @@ def test_an_idle_worker(db, worker):
 def test_asking_why_nothing_moves_is_no_transaction(db, worker):
     """The bug: a worker that has had nothing to do for a lease asks what waits, each time
     by a transaction of its own."""
-    with Proxy(db) as proxy, worker("--lease", "1s", env=proxy.env(), handlers={"k": "true"}) as idle:
+    with Proxy(db) as proxy, worker("--lease", "3s", env=proxy.env(), handlers={"k": "true"}) as idle:
         def asked():
             return [sql for *_, sql in list(proxy.messages) if "pawl.work_waiting(" in sql]
 
