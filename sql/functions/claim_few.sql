@@ -30,6 +30,7 @@ SET lock_timeout = '5s'
 SET enable_seqscan = off
 SET enable_bitmapscan = off
 SET enable_indexscan = on
+SET jit = off
 SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column

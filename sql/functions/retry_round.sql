@@ -21,6 +21,7 @@ RETURNS TABLE (job bigint, was text)
 LANGUAGE plpgsql
 SET enable_seqscan = off
 SET enable_nestloop = off
+SET jit = off
 AS $$
 DECLARE
 	keys record;
