@@ -232,9 +232,8 @@ test_killed_worker(void **state)
 
 /* In a child of the worker: becomes a handler's program, a while after its death. */
 static void
-start_late(const guard *g)
+start_late(const guard *g, pid_t parent)
 {
-	pid_t parent = getppid();
 	char mark[64];
 	char *const env[] = {mark, NULL};
 
@@ -250,10 +249,11 @@ static void
 slow_worker(void)
 {
 	guard *g = must_guard();
+	pid_t parent = getpid(); /* which may be dead before the child looks */
 	pid_t late = fork();
 
 	if (late == 0)
-		start_late(g);
+		start_late(g, parent);
 	say_pid(late);
 	for (;;)
 		pause();
