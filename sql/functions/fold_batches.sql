@@ -2,16 +2,18 @@
 --
 -- Of the batches that are not done the next ones after a cursor, so that none starves
 -- others, however many there are.
--- Parameters: after: the cursor; n: look at most at so many, 1 to 10000.
--- Returns: the cursor for the next call; 0: that was the last of them; -1: likewise, and
--- of one of them there is more to do: begin anew.
+-- Parameters: after: the cursor (0 or NULL: from the first); n: look at most at so many, 1
+-- to 10000.
+-- Returns: next: the cursor for the next call; 0: that was the last of them; more: of one
+-- of those looked at there is more to do, so begin anew after the last.
 -- Errors: 22023; 25001 outside READ COMMITTED; what a batch's fold raises, and then
 -- nothing was folded: a subtransaction for each would be too many for a snapshot.  Try
--- one at a time, and step past the one that raises alone with next_batch.
+-- one at a time: fold(next_batch(after)), and go on after it when it raises, too.
 -- Locks: as fold, for each in turn.
 -- Index: batch_unfinished; batch_delta_pkey.
-CREATE OR REPLACE FUNCTION pawl.fold_batches(after bigint DEFAULT 0, n int DEFAULT 100)
-RETURNS bigint
+CREATE OR REPLACE FUNCTION pawl.fold_batches(after bigint DEFAULT 0, n int DEFAULT 100,
+	OUT next bigint, OUT more boolean)
+RETURNS record
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pawl, pg_temp
 SET lock_timeout = '5s'
@@ -21,7 +23,6 @@ AS $$
 #variable_conflict use_variable
 DECLARE
 	seen int := 0;
-	more boolean := false;
 	b record;
 BEGIN
 	IF n IS NULL OR n NOT BETWEEN 1 AND 10000 THEN
@@ -29,6 +30,7 @@ BEGIN
 			USING ERRCODE = '22023';
 	END IF;
 	PERFORM pawl.check_isolation('fold_batches');
+	more := false;
 	FOR b IN
 		SELECT t.id, t.cancelled_at IS NOT NULL
 			OR t.folded > pg_snapshot_xmax(pg_current_snapshot())	-- see fold
@@ -41,10 +43,12 @@ BEGIN
 		ORDER BY t.id LIMIT n
 	LOOP
 		seen := seen + 1;
-		after := b.id;
+		next := b.id;
 		CONTINUE WHEN NOT b.moved;
 		more := pawl.fold(b.id) = 'more' OR more;
 	END LOOP;
-	RETURN CASE WHEN seen = n THEN after WHEN more THEN -1 ELSE 0 END;
+	IF seen < n THEN
+		next := 0;
+	END IF;
 END
 $$;

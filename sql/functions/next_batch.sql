@@ -1,7 +1,7 @@
 -- next_batch: the first batch after a cursor that is not done
 --
--- For whoever folds them in turn: fold_batches(after, 1) looks at this one, and when it
--- raises, it is what to go on after, so that newer ones do not wait for it.
+-- For whoever folds them one at a time, after fold_batches has raised: the cursor is this
+-- one, whether its fold raises or not, so that newer ones do not wait for it.
 -- Parameters: after: the cursor (0 or NULL: from the first).
 -- Returns: its id; 0: there is none.
 -- Locks: none.

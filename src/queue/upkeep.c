@@ -113,15 +113,25 @@ upkeep_promote(const queue_call *call, int64_t since_us, int64_t *ret_n,
 }
 
 pawl_status
-upkeep_fold(const queue_call *call, int64_t cursor, int n, int64_t *ret_next,
-            pawl_error *error)
+upkeep_fold_batches(const queue_call *call, int64_t cursor, int n,
+                    upkeep_folded *ret_folded, pawl_error *error)
 {
 	auto_params *params = db_params_new();
+	auto_result *result = NULL;
+	pawl_status status;
 
 	db_param_int(params, cursor);
 	db_param_int(params, n);
-	return call_run_int(call, "SELECT pawl.fold_batches($1::bigint, $2::int)", params,
-	                    ret_next, error);
+	status =
+		call_run(call, "SELECT next, more FROM pawl.fold_batches($1::bigint, $2::int)",
+	             params, &result, error);
+	if (status != PAWL_OK)
+		return status;
+	if (db_rows(result) != 1)
+		return error_set(error, PAWL_ERR_DATABASE, "unexpected answer of fold_batches");
+	ret_folded->next = db_int(result, 0, 0);
+	ret_folded->more = db_bool(result, 0, 1);
+	return PAWL_OK;
 }
 
 pawl_status
@@ -133,6 +143,16 @@ upkeep_next_batch(const queue_call *call, int64_t cursor, int64_t *ret_batch,
 	db_param_int(params, cursor);
 	return call_run_int(call, "SELECT pawl.next_batch($1::bigint)", params, ret_batch,
 	                    error);
+}
+
+pawl_status
+upkeep_fold(const queue_call *call, int64_t batch, bool *ret_more, pawl_error *error)
+{
+	auto_params *params = db_params_new();
+
+	db_param_int(params, batch);
+	return call_run_bool(call, "SELECT pawl.fold($1::bigint) = 'more'", params,
+	                     ret_more, error);
 }
 
 pawl_status

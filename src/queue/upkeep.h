@@ -51,17 +51,28 @@ PAWL_CHECK pawl_status upkeep_recover(const queue_call *call, int64_t *ret_n,
 PAWL_CHECK pawl_status upkeep_promote(const queue_call *call, int64_t since_us,
                                       int64_t *ret_n, pawl_error *error);
 
-/*
- * Fold a chunk of the batches in which something has happened: of those after cursor (0:
- * from the first) n are looked at.  *ret_next: where the next chunk begins; 0: that was
- * the last; -1: likewise, and there is more to do from the first on.
- */
-PAWL_CHECK pawl_status upkeep_fold(const queue_call *call, int64_t cursor, int n,
-                                   int64_t *ret_next, pawl_error *error);
+/* How far a walk over the batches has come. */
+typedef struct upkeep_folded
+{
+	int64_t next; /* after which batch it goes on; 0: that was the last */
+	bool more;    /* of one of those there is more to do */
+} upkeep_folded;
 
-/* The batch that a fold of one after cursor looks at; 0: there is none. */
+/*
+ * Fold those batches in which something has happened: of those after cursor (0: from the
+ * first) n are looked at.  When one fails, none is folded.
+ */
+PAWL_CHECK pawl_status upkeep_fold_batches(const queue_call *call, int64_t cursor,
+                                           int n, upkeep_folded *ret_folded,
+                                           pawl_error *error);
+
+/* The first batch after cursor that is not done; 0: there is none. */
 PAWL_CHECK pawl_status upkeep_next_batch(const queue_call *call, int64_t cursor,
                                          int64_t *ret_batch, pawl_error *error);
+
+/* Fold one batch; is there more to do of it? */
+PAWL_CHECK pawl_status upkeep_fold(const queue_call *call, int64_t batch,
+                                   bool *ret_more, pawl_error *error);
 
 /* Attach partitions ahead of the ids in use; how many were made. */
 PAWL_CHECK pawl_status upkeep_extend_partitions(const queue_call *call, int64_t *ret_n,

@@ -43,38 +43,53 @@ tell(fold *f, int64_t batch, const pawl_error *why)
 	f->told = batch;
 }
 
-/* The cursor goes to next; after the last of a round it begins anew. */
+/* The cursor goes to next; after the last of a round, next is 0, it begins anew. */
 static fold_next
 advance(fold *f, int64_t next)
 {
-	fold_next then = {.again = next != 0 || f->anew};
+	fold_next then = {.again = next != 0 || f->more || f->anew};
 
-	f->cursor = next > 0 ? next : 0;
-	if (next > 0)
+	f->cursor = next;
+	if (next != 0)
 		return then;
 	if (f->passed && !then.again)
 		then.rest_ms = random_jitter(OUTAGE_LONGEST_MS, 10); /* not in each tick */
-	f->anew = false;
-	f->passed = false;
+	f->more = f->anew = f->passed = false;
 	return then;
 }
 
-/*
- * The first after the cursor was batch, and a fold of one failed.  When it is not the
- * first any more it has ended: nothing is passed over, and the next one was not tried.
- */
-static pawl_status
-failed_alone(fold *f, const queue_call *call, int64_t batch, const pawl_error *why,
-             fold_next *ret_next, pawl_error *error)
+static bool
+blames_no_batch(const queue_call *call, const pawl_error *why)
 {
-	int64_t first = 0;
-	pawl_status status = upkeep_next_batch(call, f->cursor, &first, error);
+	return !db_is_open(call->db) || why->sqlstate[0] == '\0';
+}
+
+static pawl_status
+fold_alone(fold *f, const queue_call *call, fold_next *ret_next, pawl_error *error)
+{
+	int64_t batch = 0;
+	bool more = false;
+	pawl_error why;
+	pawl_status status = upkeep_next_batch(call, f->cursor, &batch, error);
 
 	if (status != PAWL_OK)
 		return status;
-	if (batch > 0 && first == batch)
+	if (batch != 0)
+		status = upkeep_fold(call, batch, &more, &why);
+	if (status == PAWL_OK)
 	{
-		tell(f, batch, why);
+		f->n = 2;
+		f->more |= more;
+	}
+	else if (blames_no_batch(call, &why) ||
+	         (outage_is_passing(status) && !outage_is_of_rows(&why)))
+	{
+		*error = why;
+		return status;
+	}
+	else
+	{
+		tell(f, batch, &why);
 		f->passed = true;
 	}
 	*ret_next = advance(f, batch);
@@ -85,30 +100,25 @@ failed_alone(fold *f, const queue_call *call, int64_t batch, const pawl_error *w
 pawl_status
 fold_chunk(fold *f, const queue_call *call, fold_next *ret_next, pawl_error *error)
 {
-	int64_t alone = 0;
-	int64_t cursor = 0;
+	upkeep_folded folded;
 	pawl_error why;
-	pawl_status status = PAWL_OK;
+	pawl_status status;
 
 	if (f->n == 1)
-		status = upkeep_next_batch(call, f->cursor, &alone, error);
-	if (status != PAWL_OK)
-		return status;
-	status = upkeep_fold(call, f->cursor, f->n, &cursor, &why);
+		return fold_alone(f, call, ret_next, error);
+	status = upkeep_fold_batches(call, f->cursor, f->n, &folded, &why);
 	if (status == PAWL_OK)
 	{
 		f->n = f->n < UPKEEP_CHUNK / 2 ? f->n * 2 : UPKEEP_CHUNK;
-		*ret_next = advance(f, cursor);
+		f->more |= folded.more;
+		*ret_next = advance(f, folded.next);
 		return PAWL_OK;
 	}
-	if (!db_is_open(call->db) || why.sqlstate[0] == '\0' ||
-	    (f->n == 1 && outage_is_passing(status) && !outage_is_of_rows(&why)))
+	if (blames_no_batch(call, &why))
 	{
-		*error = why; /* no batch is to blame */
+		*error = why;
 		return status;
 	}
-	if (f->n == 1)
-		return failed_alone(f, call, alone, &why, ret_next, error);
 	f->n = 1;
 	*ret_next = (fold_next){.again = true};
 	return PAWL_OK;

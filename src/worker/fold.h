@@ -16,7 +16,8 @@ typedef struct fold
 	pawl_worker *worker;
 	int64_t cursor; /* up to which batch, in this round */
 	int n;          /* how many at once: one after a failure */
-	bool anew;      /* after this round another one, at once */
+	bool more;      /* of one there is more to do: after this round another one */
+	bool anew;      /* it was asked for: likewise */
 	bool passed;    /* one was passed over in this round */
 	int64_t told;   /* the batch that was told last, */
 	int told_n;     /* how many were since told_ms */

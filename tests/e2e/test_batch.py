@@ -8,7 +8,7 @@ is judged while results still come, a job that is cancelled and handed out again
 import psycopg
 import pytest
 from harness.api import sqlstate
-from harness.batches import Batch, wrong_counters
+from harness.batches import Batch, fold_some, wrong_counters
 from harness.sessions import Sessions
 from psycopg.types.json import Jsonb
 
@@ -148,7 +148,7 @@ def test_cancel_ends_all_and_runs_the_completion_job(api, worker_id):
     assert batch.state() == "cancelling"
     assert sqlstate(batch.push, 1) == "PW004" and sqlstate(batch.child, rows[2]) in (
         "PW004", "PW001")
-    while api.value("fold_batches"):
+    while fold_some(api).more:
         pass
     assert batch.state() == "cancelled" and batch.counters() == (2500, 0, 0, 2500)
     assert api.claim(worker_id, 10) == [] and batch.completions() == ["ready"]
@@ -377,7 +377,7 @@ def test_a_count_that_no_sum_can_hold_is_refused(api, worker_id):
     answers = api.rows("complete_many", **pairs, counts=counts)
     assert [row.answer for row in answers] == ["won", "won", "stale", "won"]
     assert [api.state(row.job) for row in rows].count("scheduled") == 3
-    assert api.value("fold_batches") == 0 and batch.counts() == {"main": {"n": 2**63 - 1}}
+    assert fold_some(api) == (0, False) and batch.counts() == {"main": {"n": 2**63 - 1}}
 
 
 def named(names):
@@ -495,5 +495,5 @@ def test_a_restored_batch_goes_on(api, worker_id):
     batch.push(1)
     end(api, worker_id)
     assert api.value("fold_waiting") and batch.counters() == (1, 1, 0, 0)
-    assert api.value("fold_batches") == 0 and batch.counters() == (2, 2, 0, 0)
+    assert fold_some(api) == (0, False) and batch.counters() == (2, 2, 0, 0)
     assert not api.value("fold_waiting") and batch.seal() == "succeeded"

@@ -5,7 +5,7 @@ locked makes the cancel walk over all the others again, each second.
 """
 
 import pytest
-from harness.batches import Batch, wrong_counters
+from harness.batches import Batch, fold_some, without_upkeeps_fold, wrong_counters
 from harness.cost import blocks
 from harness.grouped import Runner, stops
 from harness.ledger import Ledger
@@ -129,14 +129,25 @@ def test_a_worker_is_not_kept_from_others(db, api, tmp_path):
     """The bug: a claim that brings few jobs, for the rest has ended with it, is taken for
     one that has seen all, and what stands behind in the lane is passed over."""
     ledger = Ledger(tmp_path)
-    db.execute("CREATE OR REPLACE FUNCTION pawl.fold_batches(after bigint DEFAULT 0,"
-               " n int DEFAULT 100) RETURNS bigint LANGUAGE sql AS 'SELECT 0::bigint'")
+    without_upkeeps_fold(db)
     batch, left = half_cancelled(api, 1400)
     others = api.push_some(5, kind="k")
     with Worker(db, "-j", "2", "--once", handlers={"k": ledger.handler()}) as worker:
         assert worker.wait() == 0, worker.log()
     assert sorted(ledger.jobs()) == others
     assert batch.counters() == (1400, 0, 0, 1400) and len(left) == 400
+
+
+def test_what_is_left_of_a_cancel_is_told_in_the_middle_of_a_walk(api):
+    """The bug: a walk over the batches tells only at its end that there is more to do, of
+    those of its last step alone."""
+    batches = [Batch(api) for _ in range(3)]
+    batches[1].push(2500)
+    assert batches[1].cancel() == "more"
+    steps = [fold_some(api, after=after, n=1) for after in [0, *(made.id for made in batches)]]
+    first, second, third = (made.id for made in batches)
+    assert steps == [(first, False), (second, True), (third, False), (0, False)]
+    assert fold_some(api) == (0, False) and batches[1].state() == "cancelled"
 
 
 def test_what_stays_locked_is_looked_at_alone(db, api, worker_id):
@@ -166,7 +177,7 @@ def test_what_stays_locked_is_looked_at_alone(db, api, worker_id):
     cost = blocks(api, f"SELECT pawl.fold({batch.id})")
     print(f"{cost} blocks")
     assert cost < 500, "a walk over a thousand"
-    assert batch.fold() == "cancelling" and api.value("fold_batches") == 0
+    assert batch.fold() == "cancelling" and fold_some(api) == (0, False)
     assert api.one(version, [batch.id]) == before
     assert batch.counters() == (4000, 0, 0, 3999) and batch.state() == "cancelling"
     connection.close()

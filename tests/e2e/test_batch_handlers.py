@@ -8,7 +8,7 @@ their children, and so ends without them.
 import psycopg
 import pytest
 from harness.api import sqlstate
-from harness.batches import Batch, wrong_counters
+from harness.batches import Batch, without_upkeeps_fold, wrong_counters
 from harness.fleet import Fleet, seeded
 from harness.ledger import Ledger, write_script
 from harness.paths import BUILD, REPO, program
@@ -207,8 +207,7 @@ def test_once_waits_for_the_completion_job(db, api, tmp_path):
     has looked several times, or is gone."""
     ledger = Ledger(tmp_path)
     handlers = {"k": ledger.handler(), "report": ledger.handler()}
-    db.execute("CREATE OR REPLACE FUNCTION pawl.fold_batches(after bigint DEFAULT 0,"
-               " n int DEFAULT 100) RETURNS bigint LANGUAGE sql AS 'SELECT 0::bigint'")
+    without_upkeeps_fold(db)
     db.execute(HELD_FOLD)
     count_claims(db)
     batch = Batch(api)
@@ -257,8 +256,7 @@ def test_the_last_result_ends_the_batch(db, api, tmp_path):
     the settlers' fold the batch stays as it is, though all has ended."""
     ledger = Ledger(tmp_path)
     handlers = {"k": ledger.handler(), "report": ledger.handler()}
-    db.execute("CREATE OR REPLACE FUNCTION pawl.fold_batches(after bigint DEFAULT 0,"
-               " n int DEFAULT 100) RETURNS bigint LANGUAGE sql AS 'SELECT 0::bigint'")
+    without_upkeeps_fold(db)
     db.execute("CREATE SEQUENCE public.asked; GRANT ALL ON SEQUENCE public.asked TO PUBLIC")
     asks = """CREATE OR REPLACE FUNCTION pawl.fold_ended(batches bigint[]) RETURNS bigint[]
         LANGUAGE sql AS $$ SELECT '{}'::bigint[] FROM nextval('public.asked') $$"""
@@ -341,6 +339,20 @@ def test_once_folds_what_stands_behind_a_batch_that_fails(db, api, tmp_path, cod
         assert worker.wait() == 0, worker.log()
         assert stuck.state() == "sealed" and "not this one" in worker.log()
         assert [made.completions() for made in newer] == [["succeeded"]] * 3, worker.log()
+
+
+def test_once_waits_for_the_end_of_a_cancel_beside_a_batch_that_fails(db, api, tmp_path):
+    """The bug: while batches are folded one at a time, for one of them fails, it is forgotten
+    that of another there is more to do, and a worker that runs once ends before that one."""
+    stuck, cancelled = Batch(api), Batch(api)
+    settled(api, [stuck])
+    cancelled.push(6500, queue="elsewhere")
+    assert cancelled.cancel() == "more"
+    db.execute(RAISES.format(stuck.id, "P0001"))
+    handlers = {"report": Ledger(tmp_path).handler()}
+    with Worker(db, *FAST, "--once", handlers=handlers) as worker:
+        assert worker.wait() == 0, worker.log()
+        assert stuck.state() == "sealed" and cancelled.completions() == ["succeeded"], worker.log()
 
 
 HELD_BATCH = """CREATE FUNCTION public.waits() RETURNS trigger LANGUAGE plpgsql

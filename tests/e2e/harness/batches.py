@@ -62,6 +62,19 @@ class Batch:
         return [row.state for row in rows]
 
 
+def fold_some(api, **named):
+    """fold_batches: after which batch it goes on (next), and whether there is more to do."""
+    (row,) = api.rows("fold_batches", **named)
+    return row
+
+
+def without_upkeeps_fold(db):
+    """The upkeep folds no batch: only who settles its jobs does."""
+    db.execute("CREATE OR REPLACE FUNCTION pawl.fold_batches(after bigint DEFAULT 0,"
+               " n int DEFAULT 100, OUT next bigint, OUT more boolean)"
+               " LANGUAGE sql AS 'SELECT 0::bigint, false'")
+
+
 RECOUNT = """SELECT j.batch, j.stage, count(*) AS total,
         count(*) FILTER (WHERE o.state = 'succeeded') AS succeeded,
         count(*) FILTER (WHERE o.state = 'failed') AS failed,

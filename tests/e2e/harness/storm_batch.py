@@ -3,7 +3,7 @@
 from psycopg.types.json import Jsonb
 
 from .api import Api, json_array
-from .batches import wrong_counters
+from .batches import fold_some, wrong_counters
 from .grouped import drain_groups
 from .storm import GROUPS, Actor, Canceller, Fencer, GroupWorker, Retrier, Worker
 
@@ -157,5 +157,6 @@ def drain(db):
             rows = api.claim(wid, 1000) or api.claim(wid, 1)
             pairs = {"jobs": [row.job for row in rows], "fences": [row.fence for row in rows]}
             api.rows("complete_many", **pairs)
-            if not moved and not rows and not api.value("fold_batches") and not live_jobs(api):
+            folded = fold_some(api, n=10000)
+            if not moved and not rows and not folded.more and not live_jobs(api):
                 return
