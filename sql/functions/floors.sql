@@ -10,6 +10,7 @@ RETURNS bigint[]
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pawl, pg_temp
 SET enable_seqscan = off
+SET jit = off
 AS $$
 	SELECT array_agg(coalesce(f.floor, 0) ORDER BY q.o, p.priority)
 	FROM unnest(queues) WITH ORDINALITY q (name, o)

@@ -12,6 +12,7 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pawl, pg_temp
 SET lock_timeout = '5s'
 SET enable_seqscan = off
+SET jit = off
 SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_variable

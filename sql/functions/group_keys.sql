@@ -9,6 +9,7 @@ CREATE OR REPLACE FUNCTION pawl.group_keys(state text, place text[], last_tenant
 RETURNS text[]
 LANGUAGE plpgsql STABLE
 SET enable_seqscan = off
+SET jit = off
 AS $$
 DECLARE
 	found text := '(SELECT t.tenant, t.group_key FROM pawl.%I t

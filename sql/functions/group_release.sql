@@ -14,6 +14,7 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pawl, pg_temp
 SET lock_timeout = '5s'
 SET enable_seqscan = off
+SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE

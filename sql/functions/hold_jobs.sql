@@ -10,6 +10,7 @@ CREATE OR REPLACE FUNCTION pawl.hold_jobs(jobs bigint[])
 RETURNS boolean
 LANGUAGE plpgsql
 SET enable_seqscan = off
+SET jit = off
 AS $$
 DECLARE
 	held int;

@@ -7,6 +7,7 @@ CREATE OR REPLACE FUNCTION pawl.lift_stops(group_key text)
 RETURNS int
 LANGUAGE plpgsql
 SET enable_seqscan = off
+SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE

@@ -11,6 +11,7 @@ CREATE OR REPLACE FUNCTION pawl.may_go_on(tenant text, group_key text, run_key b
 RETURNS boolean
 LANGUAGE plpgsql STABLE
 SET enable_seqscan = off
+SET jit = off
 SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_variable

@@ -11,6 +11,7 @@ RETURNS bigint
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pawl, pg_temp
 SET enable_seqscan = off
+SET jit = off
 AS $$
 	SELECT coalesce((SELECT t.id FROM pawl.batch t
 		WHERE t.shard = 0 AND t.done_at IS NULL AND t.id > coalesce(after, 0)

@@ -8,6 +8,7 @@ CREATE OR REPLACE FUNCTION pawl.ring_group(tenant text, group_key text)
 RETURNS void
 LANGUAGE plpgsql
 SET enable_seqscan = off
+SET jit = off
 SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_variable

@@ -7,6 +7,7 @@ CREATE OR REPLACE FUNCTION pawl.still_runs(jobs bigint[], fences bigint[])
 RETURNS boolean
 LANGUAGE plpgsql
 SET enable_seqscan = off
+SET jit = off
 SET plan_cache_mode = force_generic_plan
 AS $$
 BEGIN

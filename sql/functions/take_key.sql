@@ -19,6 +19,7 @@ CREATE OR REPLACE FUNCTION pawl.take_key(key text, until_start boolean, candidat
 LANGUAGE plpgsql
 SET lock_timeout = '5s'
 SET enable_seqscan = off
+SET jit = off
 AS $$
 DECLARE
 	looks constant boolean := current_setting('transaction_isolation')

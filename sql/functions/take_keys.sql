@@ -16,6 +16,7 @@ CREATE OR REPLACE FUNCTION pawl.take_keys(keys text[], starts boolean[], patienc
 LANGUAGE plpgsql
 SET lock_timeout = '5s'
 SET enable_seqscan = off
+SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE

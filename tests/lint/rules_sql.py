@@ -178,6 +178,18 @@ def search_path(path: str, text: str) -> list:
     return found
 
 
+def not_compiled(path: str, text: str) -> list:
+    """Who chooses a plan for the planner gives it false costs: high enough, beside enough
+    rows, that a statement of a millisecond is compiled to machine code first, for 0.6 s."""
+    found = []
+    for function in functions(text):
+        stream = " ".join(words(function.nodes))
+        if "SET ENABLE_" in stream and "SET JIT = OFF" not in stream:
+            found.append(Complaint(path, function.line, f"{function.name} needs SET jit = "
+                                   "off beside SET enable_..."))
+    return found
+
+
 def bounded_waits(path: str, text: str) -> list:
     """A function that can wait for a lock bounds the wait by itself; an internal one may
     leave that to those that call it, see unbounded_calls."""
