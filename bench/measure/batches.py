@@ -13,9 +13,10 @@ import tempfile
 import threading
 import time
 
+from .names import FLOOR
 from .paths import PG_BIN
 from .process import Failure
-from .systems import FLOOR, System
+from .systems import ONE_ROW, System
 from .turn import Bench, Turn
 
 SESSIONS = (1, 8, 64)
@@ -32,7 +33,7 @@ SCRIPTS = {
     "one row, one statement": RAISE + NEXT,
     "one row, FOR UPDATE": "BEGIN;\nSELECT n FROM counter FOR UPDATE \\gset\n" + NEXT
                            + "\nUPDATE counter SET n = :n + 1;\nCOMMIT;",
-    FLOOR.name: FLOOR.single + ";",
+    FLOOR: ONE_ROW.single + ";",
 }
 # The first runs of each session, and then the gate.
 WARMING = f"""
@@ -46,8 +47,8 @@ SELECT pg_advisory_lock_shared({GATE});
 def results(bench: Bench, pawl: System, n: int) -> None:
     turns = [(way, sessions) for way in SCRIPTS for sessions in SESSIONS]
     for repetition, (way, sessions) in bench.turns(turns, len(SESSIONS)):
-        floor = way == FLOOR.name
-        with bench.turn(FLOOR if floor else pawl) as turn:
+        floor = way == FLOOR
+        with bench.turn(ONE_ROW if floor else pawl) as turn:
             jobs = n if sessions > 1 else n // 4
             total = jobs + WARM * sessions
             batch, offset = (None, None) if floor else prepare(turn, way, total)
@@ -62,7 +63,7 @@ def results(bench: Bench, pawl: System, n: int) -> None:
 
 def script(way: str, offset) -> str:
     text = SCRIPTS[way]
-    return text if way == FLOOR.name else text.format(offset=offset)
+    return text if way == FLOOR else text.format(offset=offset)
 
 
 def prepare(turn: Turn, way: str, n: int) -> tuple:
@@ -121,7 +122,7 @@ def wait_at_gate(db, sessions: int, child: subprocess.Popen) -> None:
 def check(turn: Turn, way: str, batch, n: int) -> None:
     """Exact, each way: nothing that is faster because it loses some."""
     count = "SELECT n FROM counter"
-    if way == FLOOR.name:
+    if way == FLOOR:
         count = "SELECT count(*) FROM bare"
     elif batch is not None:
         count = "SELECT succeeded FROM pawl.batches"

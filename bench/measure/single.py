@@ -11,14 +11,14 @@ import tempfile
 
 from .paths import PG_BIN
 from .process import Failure
-from .systems import FLOOR, NODE_SYSTEMS
+from .systems import ONE_ROW, NODE_SYSTEMS
 from .turn import Bench, Turn
 
 CONNECTIONS = (1, 4)
 
 
 def push_single(bench: Bench, systems: list, seconds: int) -> None:
-    drivers = [(FLOOR, pgbench)] + [(system, pgbench) for system in systems if system.single]
+    drivers = [(ONE_ROW, pgbench)] + [(system, pgbench) for system in systems if system.single]
     drivers += [(system, library) for system in systems
                 if system.name == "pawl" or system.name in NODE_SYSTEMS]
     for connections in CONNECTIONS:
@@ -27,7 +27,7 @@ def push_single(bench: Bench, systems: list, seconds: int) -> None:
                 bench.cluster.checkpoint()
                 jobs, took = driver(turn, connections, seconds)
                 check(turn, jobs)
-                by_sql = driver is pgbench and system is not FLOOR
+                by_sql = driver is pgbench and system is not ONE_ROW
                 bench.add("single push", label(system.name, by_sql), connections,
                           repetition, jobs / took, "jobs/s")
 
@@ -40,7 +40,7 @@ def label(name: str, by_sql: bool) -> str:
 
 def check(turn: Turn, jobs: int) -> None:
     """Each push that was acknowledged is there. (PgQ counts up to its last tick.)"""
-    count = "SELECT NULL, count(*) FROM bare" if turn.system is FLOOR else turn.system.count
+    count = "SELECT NULL, count(*) FROM bare" if turn.system is ONE_ROW else turn.system.count
     if turn.system.name == "PgQ":
         return
     with turn.connect() as db:

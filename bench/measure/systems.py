@@ -9,7 +9,7 @@ import subprocess
 from dataclasses import dataclass, field
 
 from .cluster import Cluster
-from .names import LARGE_QUEUE, NODE_PEERS
+from .names import FLOOR, LARGE_QUEUE, NODE_PEERS
 from .paths import NODE, PAWL, PG_BIN, WORK
 
 PAD = "x" * 79
@@ -81,8 +81,8 @@ SYSTEMS = [
     peer("pg-boss (defaults)", "pgboss.mjs", "default", **PGBOSS),
 ]
 # What a push can be at best: the row, and its COMMIT.
-FLOOR = System("one-row INSERT", "floor", [], [], "", "",
-               single=f"INSERT INTO bare (args) VALUES ('{ARGS}')")
+ONE_ROW = System(FLOOR, "floor", [], [], "", "",
+                 single=f"INSERT INTO bare (args) VALUES ('{ARGS}')")
 NODE_SYSTEMS = (*NODE_PEERS, LARGE_QUEUE, "pawl from Node", "graphile-worker (defaults)",
                 "pg-boss (defaults)")
 
