@@ -157,8 +157,9 @@ SECTIONS = [
      " READ reader of the system's tables stays open throughout; then some slices before a"
      " transaction that pushes begins, those of the minute for which it stays open, and the"
      " two after its end: in them a claim walks once over all that was taken meanwhile, for"
-     " what was pushed late may stand between.",
-     [(f"{name}{what}", "{:,} jobs") for what in ("", ": CPU") for name in
+     " what was pushed late may stand between. Stolen is what the host gave to others of the"
+     " processors' time while a slice ran: such a slice says less.",
+     [(f"{name}{what}", "{:,} jobs") for what in ("", ": CPU", ": stolen") for name in
       (SLICES, SLICES_HELD, WRITER_TO_COME, WRITER_OPEN, WRITER_OVER)], ["slices.svg"]),
     ("What a job costs", "WAL of the system's statements, and processor time of all"
      " processes of the server.",

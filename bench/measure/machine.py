@@ -33,6 +33,14 @@ def line_of(path: str, name: str, separator: str = ":") -> str:
     return "unknown"
 
 
+def processor_s() -> tuple:
+    """Seconds of all processors since the start: (in all, those that the host gave to other
+    machines while we wanted to run)."""
+    with open("/proc/stat", encoding="ascii") as file:
+        ticks = [int(word) for word in file.readline().split()[1:9]]
+    return tuple(n / os.sysconf("SC_CLK_TCK") for n in (sum(ticks), ticks[7]))
+
+
 def versions(with_node: bool, systems: list) -> dict:
     found = {"PostgreSQL": first_line([PG_BIN / "postgres", "--version"]).split()[2],
              "Pawl": pawl()}

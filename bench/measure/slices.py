@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 import psycopg
 
+from .machine import processor_s
 from .names import SLICES_HELD, WRITER_OPEN, WRITER_OVER, WRITER_TO_COME
 from .process import Failure, Program
 from .throughput import sum_to
@@ -49,22 +50,27 @@ def slices_beside_writer(bench: Bench, system, size: int, before: int, seconds: 
 
 def add(bench: Bench, name: str, system, size: int, repetition: int, slice_done: tuple,
         **context) -> None:
-    rate, cpu_us = slice_done
+    rate, cpu_us, stolen = slice_done
     bench.add(name, system.name, size, repetition, rate, "jobs/s", **context)
     bench.add(f"{name}: CPU", system.name, size, repetition, cpu_us, "us/job", **context)
+    bench.add(f"{name}: stolen", system.name, size, repetition, stolen, "%", **context)
 
 
 def run(turn: Turn, size: int, going) -> tuple:
-    """([(jobs/s, the server's us of CPU a job) of each slice], the worker's last answer);
-    going(slices done) says whether there is another."""
+    """([(jobs/s, the server's us of CPU a job, percent of the processors' time that the
+    host gave to others) of each slice], the worker's last answer); going(slices done) says
+    whether there is another."""
     slices_done = []
     with turn.worker(turn.system.steady(size)) as worker, turn.pusher() as pusher:
         while going(len(slices_done)):
             began, cpu_s = time.monotonic(), turn.cluster.cpu_s()
+            before = processor_s()
             pusher.ask(f"push {size} {size * len(slices_done)}")
             wait_for(worker, size * (len(slices_done) + 1))
+            in_all, stolen = (now - then for now, then in zip(processor_s(), before))
             slices_done.append((size / (time.monotonic() - began),
-                                1e6 * (turn.cluster.cpu_s() - cpu_s) / size))
+                                1e6 * (turn.cluster.cpu_s() - cpu_s) / size,
+                                100 * stolen / max(in_all, 0.01)))
         pusher.finish()
         if turn.system.name == "pawl":
             turn.wait_until_empty()        # the writer's job may be the last

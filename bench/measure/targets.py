@@ -77,6 +77,8 @@ def steadiness(results: Results) -> list:
     many = results.sizes("drain of very many")
     small = min(results.sizes("drain beside others"), default=None)
     return [
+        Target("slowest slice, undisturbed / undisturbed median (the machine's own evenness)",
+               worst_slice(results, SLICES, SLICES, min), 0.8),
         Target("slowest slice, snapshot held / undisturbed median",
                worst_slice(results, SLICES_HELD, SLICES, min), 0.8),
         *[Target(f"last slice, snapshot held / {possessive(peer)}",
