@@ -228,9 +228,15 @@ worker_pair *board_pairs(board *b, unsigned epoch, size_t *ret_n);
 /* These fences have ended: drop and interrupt.  How many were pending or running. */
 size_t board_end_claims(board *b, unsigned epoch, const int64_t *fences, size_t n);
 
-/* Leave those pairs that the board does not hold; answers how many: none without a
- * lease, because what was dropped with it is not unknown. */
-size_t board_unknown(board *b, worker_pair *pairs, size_t n);
+/*
+ * The fences of what the board holds, ascending, the caller's.  NULL: no memory; or no
+ * lease, because what was dropped with it is not held any more, and not unknown.
+ */
+int64_t *board_fences(board *b, size_t *ret_n);
+
+/* Leave those pairs that are not among the fences; answers how many. */
+size_t
+board_unknown(const int64_t *fences, size_t n_fences, worker_pair *pairs, size_t n);
 
 /* ------------------------------------------------------------ ends (board.c) ------ */
 

@@ -147,32 +147,32 @@ board_end_claims(board *b, unsigned epoch, const int64_t *fences, size_t n)
 	return ended;
 }
 
-size_t
-board_unknown(board *b, worker_pair *pairs, size_t n)
+int64_t *
+board_fences(board *b, size_t *ret_n)
 {
 	auto_lock(&b->mutex);
-	int64_t *fences = malloc((b->v.held + 1) * sizeof(*fences));
-	size_t n_fences = 0;
+	int64_t *fences = b->v.leased ? malloc((b->v.held + 1) * sizeof(*fences)) : NULL;
+	size_t n = 0;
+
+	if (fences == NULL)
+		return NULL;
+	for (work *w = b->held; w != NULL; w = w->held_next)
+		fences[n++] = w->job.fence;
+	qsort(fences, n, sizeof(*fences), compare_fences);
+	*ret_n = n;
+	return fences;
+}
+
+size_t
+board_unknown(const int64_t *fences, size_t n_fences, worker_pair *pairs, size_t n)
+{
 	size_t left = 0;
 
-	/*
-	 * When the lease is over, what has run and was dropped is not on the board any more,
-	 * and is no unknown claim: it is recovered, as a crash.
-	 */
-	if (fences == NULL || !b->v.leased)
-	{
-		free(fences);
-		return 0; /* none is given back; it looks again a lease later */
-	}
-	for (work *w = b->held; w != NULL; w = w->held_next)
-		fences[n_fences++] = w->job.fence;
-	qsort(fences, n_fences, sizeof(*fences), compare_fences);
 	for (size_t i = 0; i < n; i++)
 	{
 		if (bsearch(&pairs[i].fence, fences, n_fences, sizeof(*fences),
 		            compare_fences) == NULL)
 			pairs[left++] = pairs[i];
 	}
-	free(fences);
 	return left;
 }

@@ -65,10 +65,7 @@ claimer_begin_lease(claimer *self)
 	worker_notice(w, PAWL_DEBUG, "claim: lease begun by worker %s", uuid);
 }
 
-/*
- * Give back what runs under this worker's uuid and is not on the board.  What was
- * settled since the look answers stale, and does not count.
- */
+/* Give back what runs under this worker's uuid and was not on the board. */
 static pawl_status
 release_unknown(claimer *self, const worker_pair *pairs, size_t n, size_t *ret_released,
                 pawl_error *error)
@@ -94,30 +91,39 @@ release_unknown(claimer *self, const worker_pair *pairs, size_t n, size_t *ret_r
 	return status;
 }
 
+/*
+ * What the board holds is asked for before what the server says: nothing is claimed
+ * meanwhile, so what runs is among that or is unknown, and what is settled meanwhile is
+ * not taken for it.
+ */
 void
 claimer_look_for_unknown(claimer *self)
 {
 	queue_call call = claimer_call(self);
 	auto_free worker_pair *pairs = NULL;
+	size_t n_fences = 0;
+	auto_free int64_t *fences = board_fences(self->board, &n_fences);
 	pawl_error error;
 	size_t released = 0;
 	size_t n = 0;
-	pawl_status status = worker_row_held(&call, self->view.worker, &pairs, &n, &error);
+	pawl_status status;
 
+	/* claims go on when it is not the connection's fault, or there is no memory */
+	self->unknown_ms = clock_ms() + self->worker->lease_ms;
+	if (fences == NULL)
+		return;
+	status = worker_row_held(&call, self->view.worker, &pairs, &n, &error);
 	if (status == PAWL_OK)
 	{
-		n = board_unknown(self->board, pairs, n);
+		n = board_unknown(fences, n_fences, pairs, n);
 		status = release_unknown(self, pairs, n, &released, &error);
 	}
 	if (status != PAWL_OK)
 	{
-		/* claims go on when it is not the connection's fault */
-		self->unknown_ms = clock_ms() + self->worker->lease_ms;
 		claimer_failed(self, status, &error);
 		return;
 	}
 	outage_over(&self->outage);
-	self->unknown_ms = clock_ms() + self->worker->lease_ms;
 	if (released > 0)
 		worker_notice(self->worker, PAWL_INFO,
 		              "claim: gave back %zu jobs of a claim without an answer",

@@ -320,6 +320,44 @@ def test_a_missing_description_fails_its_job_alone(db, api, ledger):
         assert outcome == ("failed", "the description of the job is missing")
 
 
+# The look at what stands in running under a worker: what it finds is told a while later.
+HELD_LOOK = """CREATE SEQUENCE public.looks; CREATE SEQUENCE public.releases;
+    ALTER FUNCTION pawl.held(uuid) RENAME TO held_at_last;
+    CREATE FUNCTION pawl.held(worker uuid) RETURNS TABLE (job bigint, fence bigint)
+    LANGUAGE plpgsql SET lock_timeout = 0 AS $$ BEGIN
+        RETURN QUERY SELECT * FROM pawl.held_at_last(worker);
+        PERFORM pg_advisory_xact_lock_shared(7);
+        PERFORM nextval('public.looks');
+    END $$;
+    ALTER FUNCTION pawl.release_many(bigint[], bigint[]) RENAME TO release_many_at_last;
+    CREATE FUNCTION pawl.release_many(jobs bigint[], fences bigint[])
+    RETURNS TABLE (job bigint, answer text) LANGUAGE plpgsql AS $$ BEGIN
+        PERFORM nextval('public.releases');
+        RETURN QUERY SELECT * FROM pawl.release_many_at_last(jobs, fences);
+    END $$"""
+LOOK_WAITS = "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)"
+
+
+def test_what_is_settled_during_a_look_is_no_unknown_claim(db, api, ledger):
+    """The bug: once a lease the worker gave back all that it had settled while it asked
+    which claims stand under its name: thousands of jobs a time when it is busy, each one
+    looked for in vain, and nothing was claimed meanwhile."""
+    db.execute(HELD_LOOK)
+    job = api.push("held")
+    with db.connect() as holder, \
+            Worker(db, *FAST, handlers={"held": ledger.held()}) as worker:
+        wait_until(ledger.runs, 20, worker.log)
+        holder.execute("SELECT pg_advisory_lock(7)")
+        wait_until(lambda: db.value(LOOK_WAITS), 20, worker.log)
+        ledger.go()
+        wait_state(api, job, "succeeded", worker)
+        looks = db.value("SELECT last_value FROM public.looks")
+        holder.execute("SELECT pg_advisory_unlock(7)")
+        wait_until(lambda: db.value("SELECT last_value FROM public.looks") > looks + 1, 20,
+                   worker.log)
+        assert not db.value("SELECT is_called FROM public.releases"), worker.log()
+
+
 def test_thousand_short_jobs(db, api, ledger):
     """The bug: a settler that waits for each answer, a claimer that polls: a queue that
     is full is worked through without a pause."""

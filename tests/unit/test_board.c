@@ -288,18 +288,30 @@ test_surplus_is_given_back_from_the_end(void **state)
 	free_board(b);
 }
 
-/* Claims whose answer was lost are those that the board does not hold. */
+/*
+ * Claims whose answer was lost are those that the board did not hold: what has left it
+ * since, for it was settled, is not taken for one.
+ */
 static void
 test_unknown(void **state)
 {
 	board *b = new_board();
 	worker_pair pairs[] = {{1, 101}, {7, 107}, {2, 102}, {2, 50}};
+	size_t n = 0;
+	int64_t *fences;
+	work_list list;
 
 	(void) state;
 	hand_over(b, 1, 2, 1);
-	assert_int_equal(board_unknown(b, pairs, 4), 2);
+	fences = board_fences(b, &n);
+	assert_int_equal(n, 2);
+	assert_int_equal(board_give_back(b, 1), 1);
+	list = results(b);
+	board_forget(b, &list);
+	assert_int_equal(board_unknown(fences, n, pairs, 4), 2);
 	assert_int_equal(pairs[0].fence, 107);
 	assert_int_equal(pairs[1].fence, 50);
+	free(fences);
 	free_board(b);
 }
 
@@ -311,12 +323,12 @@ static void
 test_nothing_is_unknown_without_a_lease(void **state)
 {
 	board *b = new_board();
-	worker_pair pairs[] = {{1, 101}, {2, 102}};
+	size_t n;
 
 	(void) state;
 	hand_over(b, 1, 2, 1);
 	assert_true(board_lose_lease(b, look(b).epoch));
-	assert_int_equal(board_unknown(b, pairs, 2), 0);
+	assert_null(board_fences(b, &n));
 	free_board(b);
 }
 
