@@ -6,15 +6,25 @@
 -- Errors: PW001 when the fence is stale; 55P03 when another transaction has fenced the
 -- claim; 22023 when the result is too large, counts is not an object of numbers, or it has
 -- a new name for a stage that has 256 of them.
--- Locks: the row of running, SKIP LOCKED.
+-- Locks: the row of running, SKIP LOCKED; the job's unique key is deleted by the same
+-- statement.  Then it inserts into outcome, and into batch_delta when the job belongs to a
+-- batch.
+-- Index: running_pkey, unique_key by job; the setting pins them.  Written for the one job:
+-- settle_complete's plan for many takes half as long again, and in 64 sessions, of which
+-- none finds its plan in the processor's cache, twice as long.
 CREATE OR REPLACE FUNCTION pawl.complete(job bigint, fence bigint, result jsonb DEFAULT NULL,
 	counts jsonb DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pawl, pg_temp
+SET enable_seqscan = off
+SET jit = off
 AS $$
+#variable_conflict use_variable
 DECLARE
 	wrong text;
+	gone pawl.running;
+	described record;
 BEGIN
 	IF octet_length(result::text) > 1048576 THEN
 		RAISE EXCEPTION 'result of job % has % bytes, more than the limit of 1048576', job,
@@ -28,10 +38,33 @@ BEGIN
 			RAISE EXCEPTION '%', wrong USING ERRCODE = '22023';
 		END IF;
 	END IF;
-	IF (pawl.settle_complete(ARRAY[job], ARRAY[fence], CASE WHEN result IS NOT NULL
-			THEN ARRAY[result] END, CASE WHEN counts IS NOT NULL THEN ARRAY[counts] END)
-		).won_jobs IS NULL THEN
+	WITH gone AS (
+		DELETE FROM pawl.running r
+		WHERE r.ctid = (SELECT h.ctid FROM pawl.running h
+			WHERE h.shard = 0 AND h.job_id = job AND h.fence = fence FOR UPDATE SKIP LOCKED)
+		RETURNING r.*
+	), freed AS (
+		-- one row
+		DELETE FROM pawl.unique_key u
+		WHERE u.ctid = (SELECT k.ctid FROM gone g, LATERAL (
+				SELECT u.ctid FROM pawl.unique_key u
+				WHERE u.shard = 0 AND u.job_id = g.job_id OFFSET 0) k
+			WHERE pawl.is_keyed(g.traits))
+	)
+	SELECT g.* INTO gone FROM gone g;
+	IF NOT FOUND THEN
 		PERFORM pawl.refuse(job, fence);
+	END IF;
+	-- What follows the end of a job belongs here, in settle_complete and in settle.
+	INSERT INTO pawl.outcome
+		(job_id, fence, started_at, finished_at, worker, attempt, state, result)
+	VALUES (job, fence, gone.started_at, clock_timestamp(), gone.worker,
+		(gone.tries).attempt + 1, 'succeeded', result);
+	IF pawl.is_batched(gone.traits) THEN
+		described := pawl.description(job);
+		INSERT INTO pawl.batch_delta (batch, epoch, stage, succeeded, counts)
+		SELECT described.batch, described.epoch, described.stage, 1, nullif(counts, 'null')
+		WHERE described.batch IS NOT NULL;
 	END IF;
 END
 $$;

@@ -45,7 +45,7 @@ BEGIN
 			LATERAL pawl.tally(e.jobs, e.states, NULL) t
 		WHERE e.jobs IS NOT NULL
 	), noted AS (
-		-- What follows the end of a job belongs here, in settle and in settle_complete.
+		-- What follows the end of a job belongs here, and where settle says.
 		INSERT INTO pawl.outcome (job_id, finished_at, attempt, state, error)
 		SELECT g.job_id, clock_timestamp(), coalesce((g.tries).attempt, 0),
 			state::pawl.terminal_state, pawl.cut(reason, 65536)

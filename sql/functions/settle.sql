@@ -1,7 +1,8 @@
 -- settle: take jobs out of their live table and put them where their verb says
 --
--- This function and settle_complete are the two that end an attempt or a job; fail, snooze,
--- release, cancel, worker_stop and recover are thin callers of this one.  Internal.
+-- This function, settle_complete and complete, which is that of one job, end an attempt or a
+-- job; fail, snooze, release, cancel, worker_stop and recover are thin callers of this one.
+-- Internal.
 -- Parameters: verb: fail, snooze, release, crash or cancel; jobs and fences, in
 -- pairs (cancel: fences NULL, a job in any live table); finals: settle this failure for
 -- good; the other arrays belong to the pairs or are NULL.
@@ -185,7 +186,7 @@ BEGIN
 			WHERE q.shard = 0 AND q.name = w.queue), 'block') AS policy OFFSET 0) p
 		WHERE w.group_key IS NOT NULL AND w.state = 'failed' AND p.policy <> 'skip'
 	), ended AS (
-		-- What follows the end of a job belongs here, and in settle_complete.
+		-- What follows the end of a job belongs here, in settle_complete and in complete.
 		INSERT INTO pawl.outcome
 			(job_id, fence, started_at, finished_at, worker, attempt, state, error)
 		SELECT w.job_id, w.fence, w.started_at, stamp, w.worker, w.attempt,

@@ -50,7 +50,7 @@ BEGIN
 				WHERE u.shard = 0 AND u.job_id = w.job_id OFFSET 0) k
 			WHERE pawl.is_keyed(w.traits)))
 	), ended AS (
-		-- What follows the end of a job belongs here, and in settle.
+		-- What follows the end of a job belongs here, in complete and in settle.
 		INSERT INTO pawl.outcome
 			(job_id, fence, started_at, finished_at, worker, attempt, state, result)
 		SELECT w.job_id, w.fence, w.started_at, stamp, w.worker, (w.tries).attempt + 1,
