@@ -190,6 +190,32 @@ def test_a_walk_over_a_large_table_would_be_seen(crowd):
     assert scans(api) != before
 
 
+COMPLETE = (REPO / "sql/functions/complete.sql").read_text(encoding="utf-8")
+UNPINNED = COMPLETE.replace("SET enable_seqscan = off\nSET jit = off\n", "")
+
+
+@pytest.mark.parametrize("text", [UNPINNED, COMPLETE], ids=["naive", "ours"])
+def test_a_result_is_looked_up_by_a_plan_that_is_kept(db, text):
+    """The bug: a session plans its statements while the tables are empty, as each worker's
+    first ones are, and keeps plans that read them from end to end."""
+    assert UNPINNED != COMPLETE
+    db.execute(text)
+    for table in ("running", "unique_key"):
+        db.execute(f"ALTER TABLE pawl.{table} SET (autovacuum_enabled = off)")
+    api = Api(db.connect())
+    api.connection.execute("ANALYZE")
+    wid = api.worker_start(lease="1 hour")
+    for n in range(8):
+        api.push("k", unique_key=f"first {n}")
+        (row,) = api.claim(wid)
+        api.complete(row.job, row.fence)
+    api.push_some(5000, unique_keys=[f"then {n}" for n in range(5000)])
+    row = api.claim(wid, 5000)[-1]
+    cost = blocks(api, f"SELECT pawl.complete({row.job}, {row.fence})")
+    print(f"{cost} blocks")
+    assert cost > 100 if text == UNPINNED else cost < 30
+
+
 # -- what a push costs, by cause -----------------------------------------------------
 
 ARGS = '{"n": 1, "pad": "' + 79 * "x" + '"}'
