@@ -114,9 +114,13 @@ BEGIN
 		RAISE EXCEPTION 'lease of worker % is over', coalesce(worker::text, 'NULL')
 			USING ERRCODE = 'PW002', HINT = 'Start anew with pawl.worker_start().';
 	END IF;
-	RETURN QUERY SELECT NULL::bigint, NULL::bigint, NULL::text, NULL::jsonb, p.name,
-		NULL::int, NULL::timestamptz, NULL::bigint, NULL::text, NULL::jsonb, NULL::bigint,
-		NULL::int, NULL::bigint, NULL::int, CASE WHEN p.name IS NULL THEN seen END
-	FROM unnest(paused || NULL::text) p (name);
+	-- One row for each queue that is paused, and the last one for the snapshot.
+	job := NULL; fence := NULL; kind := NULL; args := NULL; attempt := NULL;
+	deadline_at := NULL; batch := NULL; stage := NULL; meta := NULL; timeout_ms := NULL;
+	lane := NULL; pos := NULL; crashes := NULL;
+	FOREACH queue IN ARRAY paused || NULL::text LOOP
+		snapshot := CASE WHEN queue IS NULL THEN seen END;
+		RETURN NEXT;
+	END LOOP;
 END
 $$;
