@@ -23,7 +23,7 @@
 
 #define FOLLOW_MS 1000
 
-/* Lines of one look while following: more come at the next. */
+/* Lines of one look while following: when there are as many, the next one is at once. */
 #define LOOK_LINES 5000
 
 typedef struct logs_options
@@ -253,22 +253,28 @@ page_look(db *own_db, logs_view *view, pawl_error *error)
 	return PAWL_OK;
 }
 
-/* The lines above the cursor, while following. */
+/* The lines above the cursor, while following; full: there may be more already. */
 static pawl_status
-next_look(db *own_db, logs_view *view, pawl_error *error)
+next_look(db *own_db, logs_view *view, bool *ret_full, pawl_error *error)
 {
 	auto_result *result = NULL;
 	pawl_status status = read_lines(own_db, view, "job_logs_after", view->cursor,
 	                                LOOK_LINES, &result, error);
 
-	return status == PAWL_OK ? show_look(view, result, 0, error) : status;
+	if (status == PAWL_OK)
+		status = show_look(view, result, 0, error);
+	if (status == PAWL_OK)
+		*ret_full = db_rows(result) >= LOOK_LINES;
+	return status;
 }
 
 /* ------------------------------------------------------------ following ---------- */
 
 /*
  * Look until the job has ended and two looks after that have passed: its last lines
- * are stored by another connection than its outcome, within a second.
+ * are stored by another connection than its outcome, within a second.  A look that was
+ * full is none of these, and no pause follows it: it has moved the cursor, so that they
+ * end, and a log that grows faster than it is shown is shown as fast as can be.
  */
 static int
 follow(db *own_db, logs_view *view, pawl_error *error)
@@ -278,16 +284,19 @@ follow(db *own_db, logs_view *view, pawl_error *error)
 	for (;;)
 	{
 		pawl_state state;
+		bool full = false;
 		pawl_status status = job_find_state(own_db, view->job, &state, error);
 		int code;
 
 		if (status == PAWL_OK)
-			status = next_look(own_db, view, error);
+			status = next_look(own_db, view, &full, error);
 		if (status != PAWL_OK)
 			return talk_error(error);
 		code = output_check();
 		if (code != 0)
 			return code;
+		if (full)
+			continue;
 		if (state >= PAWL_STATE_SUCCEEDED && --looks_left < 0)
 			return 0;
 		status = session_pause(own_db, FOLLOW_MS, INT64_MAX, error);

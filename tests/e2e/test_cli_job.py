@@ -352,6 +352,20 @@ def test_follow_begins_with_the_newest(db, api):
     assert [r["message"] for r in rows(db, "logs", job, "-n", "1", "-f")] == ["line 19"]
 
 
+def test_follow_catches_up(db, api):
+    """The bug: a look that is full is followed by a pause, and three looks after the end of
+    the job are the last, whatever is left: the lines behind them are lost in silence."""
+    job = api.push("k")
+    fence = claimed(api, job).fence
+    api.query("SELECT pawl.log_many(array_agg(%s::bigint), array_agg(%s::bigint),"
+              " array_agg(now()), array_agg('info'::text), array_agg(n::text ORDER BY n))"
+              " FROM generate_series(0, 14000) n", [job, fence])
+    api.complete(job, fence)
+    (first,) = api.query("SELECT min(id) FROM pawl.logs WHERE job = %s", [job])[0]
+    shown = [int(row["message"]) for row in rows(db, "logs", job, "-f", "--after", first)]
+    assert shown == list(range(1, 14001))
+
+
 def test_follow_is_ended_by_ctrl_c(db, api):
     """The bug: following cannot be ended."""
     job = api.push("k")
