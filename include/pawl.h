@@ -444,7 +444,9 @@ typedef enum pawl_level
 /*
  * Log a line of the job's.  Never blocks: stored by the worker's log writer on its
  * own connection, whatever becomes of the handler's transactions.  message may hold
- * any bytes (escaped, cut at 8 KiB); context is JSON text or NULL.
+ * any bytes (escaped, cut at 8 KiB); context is JSON text or NULL.  A context of more
+ * than 8 KiB is stored as {"bytes_cut": n}, one that jsonb does not take (broken JSON,
+ * \u0000) as {"cut": "not jsonb"}, one that is no text as {"cut": "not UTF-8"}.
  */
 void pawl_context_log(pawl_context *context, pawl_level level, const char *message,
                       size_t length, const char *context_json);

@@ -63,25 +63,14 @@ level_of(const char *name)
 	return PAWL_INFO;
 }
 
-/*
- * The context of a log member, as it was written; false: there is none, or it is too
- * long, which is said instead.
- */
+/* The context of a log member, as it was written, however long; false: there is none. */
 static bool
-log_context(messages *m, const char *line, size_t length, buffer *out)
+log_context(const char *line, size_t length, buffer *out)
 {
 	auto_buffer member = BUFFER_INIT;
 
-	if (!json_member(line, length, "log", &member) || !buffer_ok(&member) ||
-	    !json_member(member.data, member.length, "context", out) || !buffer_ok(out))
-		return false;
-	if (out->length > LIMIT_LOG_LINE)
-	{
-		log_text(m, PAWL_WARN, "the next line's context is too long and left out",
-		         NULL);
-		return false;
-	}
-	return true;
+	return json_member(line, length, "log", &member) && buffer_ok(&member) &&
+	       json_member(member.data, member.length, "context", out) && buffer_ok(out);
 }
 
 static void
@@ -97,7 +86,7 @@ take_log(messages *m, const json_t *value, const char *line, size_t length)
 		log_text(m, PAWL_WARN, "log has no message", NULL);
 		return;
 	}
-	has_context = log_context(m, line, length, &context);
+	has_context = log_context(line, length, &context);
 	pawl_context_log(m->context, level_of(level), json_string_value(message),
 	                 json_string_length(message), has_context ? context.data : NULL);
 }
@@ -134,7 +123,7 @@ log_member(messages *m, const char *line, size_t length, const char *name)
 	buffer_appendf(&context, "{\"%s\":", name);
 	(void) json_member(line, length, name, &context);
 	buffer_append(&context, "}");
-	if (buffer_ok(&context) && context.length <= LIMIT_LOG_LINE)
+	if (buffer_ok(&context))
 		log_text(m, PAWL_DEBUG, name, context.data);
 }
 

@@ -24,10 +24,12 @@ whole_characters(const char *text, size_t length)
 	return length;
 }
 
+/* Of a line for which there was no memory nothing is kept. */
 static void
-log_cut(output *o, const char *line, size_t length)
+log_cut(output *o, const char *line, size_t kept, size_t length)
 {
-	size_t part = whole_characters(line, LIMIT_LOG_LINE - MARK_ROOM);
+	const size_t most = LIMIT_LOG_LINE - MARK_ROOM;
+	size_t part = whole_characters(line, kept < most ? kept : most);
 	auto_buffer text = BUFFER_INIT;
 
 	buffer_append_bytes(&text, line, part);
@@ -36,20 +38,20 @@ log_cut(output *o, const char *line, size_t length)
 		pawl_context_log(o->context, o->level, text.data, text.length, NULL);
 }
 
+/* An empty line is one, too: it parts what a program prints. */
 static void
 log_line(const char *line, size_t kept, size_t length, void *closure)
 {
 	output *o = closure;
 
-	if (kept == LIMIT_LOG_LINE && kept < length)
+	if (kept < length)
 	{
-		log_cut(o, line, length);
+		log_cut(o, line, kept, length);
 		return;
 	}
 	if (kept > 0 && line[kept - 1] == '\r')
 		kept--;
-	if (kept > 0)
-		pawl_context_log(o->context, o->level, line, kept, NULL);
+	pawl_context_log(o->context, o->level, line, kept, NULL);
 }
 
 void

@@ -4,7 +4,7 @@
  * The thread owns the connection "log" and the lines that it has taken from the queue.
  * What cannot be stored now is tried again while the queue fills up behind it; a batch
  * with a line that the server refuses is divided down to that line, which is stored
- * without its context, or dropped and counted.  Nothing of this reaches a handler.
+ * with a mark for its context, or dropped and counted.  Nothing of this reaches a handler.
  */
 #include <inttypes.h>
 
@@ -17,6 +17,9 @@ static const db_limits limits = {
 	.lock_timeout_ms = 2000, .statement_timeout_ms = 10000, .idle_timeout_ms = 10000};
 
 #define DROPPED_TELL_MS 10000
+
+/* Instead of a context that is broken JSON, or JSON that no jsonb can be (\u0000). */
+static const char REFUSED_CONTEXT[] = "{\"cut\": \"not jsonb\"}";
 
 /* At the end: how long lines that cannot be stored are tried. */
 #define LAST_TRIES_MS 3000
@@ -114,9 +117,9 @@ store_or_divide(log_writer *self, log_line *lines, size_t n)
 		store_or_divide(self, lines, n / 2);
 		store_or_divide(self, lines + n / 2, n - n / 2);
 	}
-	else if (lines[0].context != NULL)
+	else if (lines[0].context != NULL && lines[0].context != REFUSED_CONTEXT)
 	{
-		lines[0].context = NULL;
+		lines[0].context = REFUSED_CONTEXT;
 		store_or_divide(self, lines, 1);
 	}
 	else

@@ -186,11 +186,12 @@ test_log(void **state)
 	assert_string_equal(l->context.contexts.data, "{\"n\":3}\n");
 }
 
-/* Bug guarded against: progress and counts vanish. */
+/* Bug guarded against: progress and counts vanish; or what is too long, without a mark. */
 static void
 test_progress(void **state)
 {
 	listener *l = *state;
+	auto_buffer large = BUFFER_INIT;
 
 	say(l, "{\"progress\":{\"done\":3,\"total\":9},\"count\":{\"detections\":17}}");
 	assert_string_equal(l->context.log.data, "debug progress\ndebug count\n");
@@ -198,6 +199,13 @@ test_progress(void **state)
 	                    "{\"progress\":{\"done\":3,\"total\":9}}\n"
 	                    "{\"count\":{\"detections\":17}}\n");
 	assert_string_equal(l->context.counts.data, "detections 17\n");
+	buffer_appendf(&large, "{\"progress\":{\"x\":\"%*s\"},", LIMIT_LOG_LINE, "");
+	buffer_appendf(&large, "\"log\":{\"message\":\"m\",\"context\":\"%*s\"}}",
+	               LIMIT_LOG_LINE, "");
+	say(l, large.data);
+	assert_string_equal(l->context.log.data,
+	                    "debug progress\ndebug count\ninfo m\ndebug progress\n");
+	assert_true(l->context.contexts.length > 2 * LIMIT_LOG_LINE);
 }
 
 typedef struct heard
