@@ -45,22 +45,43 @@ take_retry_after(messages *m, const json_t *value)
 			(int64_t) ((seconds < LIMIT_RETRY_S ? seconds : LIMIT_RETRY_S) * 1000);
 }
 
-static pawl_level
-level_of(const char *name)
+/* Without strcasecmp, to which a Turkish I is no i. */
+static bool
+same_letters(const char *lower, const char *name)
 {
-	static const char *const names[] = {
-		[PAWL_DEBUG] = "debug",
-		[PAWL_INFO] = "info",
-		[PAWL_WARN] = "warn",
-		[PAWL_ERROR] = "error",
-	};
+	size_t i = 0;
 
-	for (int level = PAWL_DEBUG; name != NULL && level <= PAWL_ERROR; level++)
+	while (lower[i] != '\0' && (name[i] | 0x20) == lower[i])
+		i++;
+	return lower[i] == '\0' && name[i] == '\0';
+}
+
+/*
+ * Also as other programs' loggers call them, in capitals or not.  Where a level is given
+ * and is none of these, who looks for what went wrong had better see the line.
+ */
+static pawl_level
+level_of(const json_t *value)
+{
+	static const struct
 	{
-		if (strcmp(names[level], name) == 0)
-			return (pawl_level) level;
+		const char *name;
+		pawl_level level;
+	} levels[] = {
+		{"debug", PAWL_DEBUG},  {"info", PAWL_INFO},   {"warn", PAWL_WARN},
+		{"warning", PAWL_WARN}, {"error", PAWL_ERROR}, {"critical", PAWL_ERROR},
+		{"fatal", PAWL_ERROR},
+	};
+	const char *name = json_string_value(value);
+
+	if (value == NULL || json_is_null(value))
+		return PAWL_INFO;
+	for (size_t i = 0; name != NULL && i < sizeof(levels) / sizeof(levels[0]); i++)
+	{
+		if (same_letters(levels[i].name, name))
+			return levels[i].level;
 	}
-	return PAWL_INFO;
+	return PAWL_WARN;
 }
 
 /* The context of a log member, as it was written, however long; false: there is none. */
@@ -77,7 +98,7 @@ static void
 take_log(messages *m, const json_t *value, const char *line, size_t length)
 {
 	const json_t *message = json_object_get(value, "message");
-	const char *level = json_string_value(json_object_get(value, "level"));
+	pawl_level level = level_of(json_object_get(value, "level"));
 	auto_buffer context = BUFFER_INIT;
 	bool has_context;
 
@@ -87,7 +108,7 @@ take_log(messages *m, const json_t *value, const char *line, size_t length)
 		return;
 	}
 	has_context = log_context(line, length, &context);
-	pawl_context_log(m->context, level_of(level), json_string_value(message),
+	pawl_context_log(m->context, level, json_string_value(message),
 	                 json_string_length(message), has_context ? context.data : NULL);
 }
 
