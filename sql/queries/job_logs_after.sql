@@ -4,7 +4,9 @@
 -- most so many; $4, $5 bigint: written from then until then, microseconds since 1970,
 -- NULL: at any time; $6 bigint: greater ids alone, NULL: all.
 -- Columns: id, at (UTC), level, fence, superseded, message, context.
--- Index: log_pkey of each partition; log_level for warn and above.
+-- Index: log_pkey of each partition; log_level for warn and above.  A time range is looked up
+-- among the entries of the job in log_pkey of those days, not among the lines; for warn and
+-- above among those lines.
 SELECT l.id, to_char(l.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS at,
 	l.level, l.fence, l.superseded, l.message, l.context
 FROM (SELECT t.* FROM pawl.logs t

@@ -11,6 +11,7 @@ from harness.batches import Batch
 from harness.grouped import Runner
 from harness.paths import program
 from harness.program import environment, run_pawl
+from psycopg.types.json import Jsonb
 
 
 def rows(db, *args, check=0):
@@ -319,6 +320,28 @@ def test_logs_by_time_and_by_cursor(db, api):
     api.complete(job, fence)
     assert shown("-f", "--after", str(ids[4])) == "5678"
     assert shown("-f", "-n", "2") == "78" and shown("-f", "--since", third) == "345678"
+
+
+def test_logs_by_level_and_cursor(db, api):
+    """The bug: a cursor, or following, forgets the level; the context is not shown."""
+    job = api.push("k")
+    fence = claimed(api, job).fence
+    numbers = range(9)
+    api.value("log_many", jobs=[job] * 9, fences=[fence] * 9, ats=[None] * 9,
+              levels=["info" if n % 3 else "warn" for n in numbers],
+              messages=[str(n) for n in numbers], contexts=[Jsonb({"at": n}) for n in numbers])
+    api.complete(job, fence)
+    ids = [row["id"] for row in rows(db, "logs", job)]
+
+    def shown(*options):
+        return "".join(row["message"]
+                       for row in rows(db, "logs", job, "--level", "warn", *options))
+
+    assert shown("--before", ids[6]) == "03" and shown("--before", ids[6], "-n", "1") == "3"
+    assert shown("--after", ids[0]) == "36" and shown("--after", ids[0], "-n", "1") == "3"
+    assert shown("-f", "--after", ids[0]) == "36"
+    assert rows(db, "logs", job, "-n", "1")[0]["context"] == {"at": 8}
+    assert run_pawl(db, "job", "logs", job, "-n", "1").stdout.endswith('info  8 {"at": 8}\n')
 
 
 def test_follow_ends_with_the_job_and_misses_nothing(db, api):

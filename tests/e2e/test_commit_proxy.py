@@ -8,7 +8,7 @@ takes it for "done" loses it.  Pawl asks the server by pg_xact_status, and says
 import psycopg
 import pytest
 from harness import invariants
-from harness.ledger import Ledger
+from harness.ledger import Ledger, write_script
 from harness.load import Load
 from harness.program import Worker, run_pawl
 from harness.proxy import CUT_ANSWER, CUT_BEFORE, Proxy, commit_of
@@ -169,6 +169,31 @@ def test_claim_that_nobody_can_tell_of(db, api, proxy, tmp_path):
     assert invariants.check_outcomes(db, jobs, ledger, crashes_may_fail=False) == []
     assert invariants.read_attempts(db) == {}
     assert api.one("SELECT max(attempt) FROM pawl.outcome") == 2
+
+
+@pytest.mark.parametrize("action", [CUT_ANSWER, CUT_BEFORE])
+def test_lines_whose_answer_is_lost(db, api, proxy, tmp_path, action):
+    """Six times: the log writer asks, and stores again only what was not stored, so each
+    line is there once, in its order, and none counts as dropped.
+
+    Red on: a writer that stores again what it has no answer to, or takes it for stored.
+    """
+    stop = tmp_path / "stop"
+    script = write_script(tmp_path, "talk", f"""
+n=0
+while [ ! -e {stop} ]; do n=$((n+1)); echo $n; sleep 0.02; done""")
+    fault = proxy.fault(action, every_other(commit_of("log")), times=6)
+    job = api.push("work")
+    with Worker(db, "-j", "1", "--poll", "100ms", env=proxy.env(),
+                handlers={"work": script}) as worker:
+        wait_until(lambda: fault.times == 0, 60, worker.log)
+        stop.touch()
+        invariants.wait_finished(db, 1, 30)
+        drained(worker)
+        assert "dropped" not in worker.log()
+    stored = [int(line) for line, in db.execute(
+        "SELECT message FROM pawl.logs WHERE job = %s ORDER BY id", [job])]
+    assert stored == list(range(1, len(stored) + 1)) and len(stored) > 20
 
 
 def test_failure_whose_answer_is_lost(db, api, proxy, tmp_path):

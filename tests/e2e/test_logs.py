@@ -399,14 +399,17 @@ def planned(api, text, *values):
 @pytest.mark.deadline(600)
 def test_reading_one_job_among_many(db, api):
     """The newest hundred lines, and the newest errors, of a job with 10,000 lines among
-    200,000 (tortured: ten million, in 5 ms): a walk along an index (1.8),
-    first without statistics: each day is new.
+    200,000 (tortured: ten million, in 5 ms), the same before and after a line, and those
+    of half an hour: a walk along an index (1.8), first without statistics: each day is new.
 
     Red on: no index of the lines that matter.
     """
     lines = 10_000_000 if os.environ.get("PAWL_TORTURE") else 200_000
     fill(db, lines // 10_000, lines)
-    newest = (REPO / "sql/queries/job_logs.sql").read_text(encoding="utf-8")
+    newest, after = ((REPO / f"sql/queries/{name}.sql").read_text(encoding="utf-8")
+                     for name in ("job_logs", "job_logs_after"))
+    middle, hour = db.execute("SELECT id, floor(extract(epoch FROM at) * 1e6)::bigint FROM"
+                              " pawl.log WHERE job_id = 7 ORDER BY id OFFSET 5000 LIMIT 1")[0]
     arrays = "SELECT stdout[1:100] FROM pawl.log_arrays WHERE job = $1::int"
     assert db.value("SELECT count(*) FROM pawl.logs WHERE job = 7") == 10_000
     for level in (None, "error", "analyzed", None, "error"):
@@ -414,6 +417,9 @@ def test_reading_one_job_among_many(db, api):
             db.execute("ANALYZE pawl.log")
             continue
         looks = [planned(api, newest, 7, level, 100, None, None, None) for _ in range(3)]
+        for query in (newest, after):
+            looks.append(planned(api, query, 7, level, 100, None, None, middle))
+            looks.append(planned(api, query, 7, level, 100, hour, hour + 1_800_000_000, None))
         print(f"of {lines} lines, level {level}: {looks}")
         assert all(whole == [] and buffers < 700 for buffers, whole, _ in looks), (level, looks)
         assert lines == 200_000 or min(ms for _, _, ms in looks) < 5, (level, looks)
