@@ -3,10 +3,11 @@
 -- Parameters: batch.
 -- Returns: a row for each stage, in their order, of the last epoch: total, how many jobs
 -- were pushed into it; succeeded, failed and cancelled, how many of them have ended so;
--- percent of the jobs that have ended: of those that are expected, when the batch is not
--- sealed (NULL: how many will come is not known, or more have come); rate, of ends a second, in
--- the last ten to twenty seconds, of a batch that is done over all of its time; eta, the
--- time that is left at that rate (NULL: not known); counts, what its handlers have counted.
+-- percent of the jobs that have ended, cut to one digit: of those that are expected, or that
+-- have come into a sealed batch, if these are more (NULL: how many will come into an open one
+-- is not known, or more have come), 100 when the batch is done; rate, of ends a second, in
+-- the last ten to twenty seconds, of a batch that is done over all of its time; eta, the time
+-- that is left at that rate (NULL: not known); counts, what its handlers have counted.
 -- Errors: P0002 for an unknown batch.
 -- Locks: none.
 -- Index: batch_pkey, batch_delta_pkey.

@@ -1,29 +1,30 @@
 -- batch_stages: each stage of each batch in its last epoch, exact at this moment
 --
 -- What the batch's row has, and the deltas that have not been folded yet; of one snapshot.
--- percent and eta are NULL of an open batch's stage into which more was pushed than was
--- expected: how many will come is not known, and a percentage of what has come goes back.
+-- percent and eta are of the jobs that will have come: as many as are expected, or that
+-- have come, if that is more; NULL of an open batch's stage into which more was pushed than
+-- was expected, for how many will come is not known.  percent is cut, so that it is 100
+-- when all have ended, and not before.
 -- By batch: indexes batch_pkey and batch_delta_pkey.
 CREATE OR REPLACE VIEW pawl.batch_stages AS
 SELECT c.id AS batch, c.epoch, c.position, c.stage, c.total, c.succeeded, c.failed,
 	c.cancelled, c.expected,
-	CASE WHEN c.sealed THEN round(100.0 * c.ended / nullif(c.total, 0), 1)
-		WHEN c.expected >= c.total THEN
-			round(100.0 * c.ended / nullif(c.expected, 0), 1) END AS percent,
+	CASE WHEN c.done THEN 100.0
+		ELSE trunc(100.0 * c.ended / nullif(c.whole, 0), 1) END AS percent,
 	c.rate,
 	CASE WHEN c.done THEN interval '0'
-		WHEN c.rate > 0 AND (c.sealed OR c.expected >= c.total) THEN make_interval(secs =>
-			least((CASE WHEN c.sealed THEN c.total ELSE c.expected END - c.ended)
-				/ c.rate, 100 * 365.25 * 86400)::float8) END AS eta,
+		WHEN c.rate > 0 AND c.whole IS NOT NULL THEN make_interval(secs =>
+			least((c.whole - c.ended) / c.rate, 100 * 365.25 * 86400)::float8) END AS eta,
 	c.counts
 FROM (
 	SELECT b.id, b.epoch, s.position, b.stages[s.position] AS stage,
-		b.sealed_at IS NOT NULL AS sealed, b.done_at IS NOT NULL AS done,
-		b.total[s.position] + d.total AS total,
+		b.done_at IS NOT NULL AS done, e.total,
 		b.succeeded[s.position] + d.succeeded AS succeeded,
 		b.failed[s.position] + d.failed AS failed,
 		b.cancelled[s.position] + d.cancelled AS cancelled,
 		b.expected[s.position] AS expected, e.ended,
+		CASE WHEN b.sealed_at IS NOT NULL THEN greatest(e.total, b.expected[s.position])
+			WHEN b.expected[s.position] >= e.total THEN b.expected[s.position] END AS whole,
 		round(((CASE WHEN b.done_at IS NOT NULL THEN e.ended
 				ELSE e.ended - b.marks_before[s.position] END)
 			/ nullif(extract(epoch FROM CASE WHEN b.done_at IS NOT NULL
@@ -47,8 +48,9 @@ FROM (
 		WHERE d.shard = 0 AND d.batch = b.id AND d.epoch = b.epoch AND d.xid >= b.folded
 			AND d.stage = b.stages[s.position]
 	) d
-	CROSS JOIN LATERAL (SELECT b.succeeded[s.position] + b.failed[s.position]
-		+ b.cancelled[s.position] + d.succeeded + d.failed + d.cancelled AS ended) e
+	CROSS JOIN LATERAL (SELECT b.total[s.position] + d.total AS total,
+		b.succeeded[s.position] + b.failed[s.position] + b.cancelled[s.position]
+			+ d.succeeded + d.failed + d.cancelled AS ended) e
 	WHERE b.shard = 0 AND NOT EXISTS (SELECT FROM pawl.batch n
 		WHERE n.shard = 0 AND n.id = b.id AND n.epoch > b.epoch)
 ) c;

@@ -256,6 +256,48 @@ def test_percent_rate_and_time_left(api, worker_id):
     assert a.eta.total_seconds() == 0 and a.rate > 0
 
 
+def percents(batch):
+    """Of the whole, then of each stage."""
+    rows = [batch.row()] + batch.api.rows("batch_progress", batch=batch.id)
+    return [None if row.percent is None else float(row.percent) for row in rows]
+
+
+def test_percents_of_a_sealed_batch_never_go_back(api, worker_id):
+    """The bug: what is expected is forgotten once it is sealed: a stage into which running
+    jobs push reads 100, then less, again and again (3.2).  And no stage is without a
+    percent when the batch is done."""
+    batch = Batch(api, ["a", "b", "none"], expected=[2, 10, 0])
+    batch.push(2, stage="a")
+    batch.seal()
+    seen = [percents(batch)]
+    for parent in api.claim(worker_id, 2):
+        for _ in range(5):
+            batch.child(parent, stage="b")
+            seen.append(percents(batch))
+            assert end(api, worker_id) == 1
+            seen.append(percents(batch))
+        (stage,) = [row for row in api.rows("batch_progress", batch=batch.id) if row.stage == "b"]
+        assert stage.eta.total_seconds() > 0 or stage.succeeded == 10
+        api.complete(parent.job, parent.fence)
+    for place in range(3):
+        assert sorted(row[place] for row in seen) == [row[place] for row in seen]
+    assert seen[0] == [0, 0, 0, None] and seen[2] == [8.3, 0, 10, None]
+    assert batch.fold() == "succeeded" and percents(batch) == [100] * 4
+
+
+def test_hundred_percent_is_all(api, worker_id):
+    """The bug: 100.0 at 1,999 of 2,000."""
+    batch = Batch(api)
+    batch.push(2000)
+    batch.seal()
+    rows = api.claim(worker_id, 2000)
+    pairs = {"jobs": [row.job for row in rows[1:]], "fences": [row.fence for row in rows[1:]]}
+    api.rows("complete_many", **pairs)
+    assert batch.counters() == (2000, 1999, 0, 0) and percents(batch) == [99.9, 99.9]
+    api.complete(rows[0].job, rows[0].fence)
+    assert batch.fold() == "succeeded" and percents(batch) == [100, 100]
+
+
 def test_more_than_expected(api, worker_id):
     """The bug: four of four have ended, and with eight more a percentage of what has been
     pushed goes back from 100 to 33.3 (3.2).  It is unknown then, until the batch is sealed."""
@@ -264,11 +306,7 @@ def test_more_than_expected(api, worker_id):
     free.push(4, stage="a")
     end(api, worker_id)
 
-    def percents(made):
-        rows = [made.row()] + api.rows("batch_progress", batch=made.id)
-        return [None if row.percent is None else float(row.percent) for row in rows]
-
-    assert percents(batch) == [100, 100] and percents(free) == [100, 100, None]
+    assert percents(batch) == [100, 100] and percents(free) == [None, 100, None]
     batch.push(8)
     free.push(1, stage="b")
     assert batch.counters() == (12, 4, 0, 0)
