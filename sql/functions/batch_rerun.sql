@@ -8,9 +8,9 @@
 -- Parameters: batch, which must be done; which: failed or all.
 -- Returns: the epoch.
 -- Errors: 22023; P0002 for an unknown batch; PW004 when it is not done, or has no such
--- jobs; PW003 when the key of the completion job has a live job; 55P03 when another
--- transaction keeps the batch or one of the keys for three seconds; 25001 outside READ
--- COMMITTED.
+-- jobs; PW003 when the key of the completion job has a live job, or those of all of the jobs
+-- have, so that none would be copied; 55P03 when another transaction keeps the batch or one
+-- of the keys for three seconds; 25001 outside READ COMMITTED.
 -- Locks: as rerun_round, in up to 40 rounds.
 -- Index: as rerun_round.
 CREATE OR REPLACE FUNCTION pawl.batch_rerun(batch bigint, which text DEFAULT 'failed')

@@ -1,7 +1,7 @@
 -- rerun_round(batch, every): one try of batch_rerun
 --
 -- Waits at most 50 ms for a lock, and then all is given back: who reruns a batch gives
--- way to a user's transaction.  Internal.
+-- way to a user's transaction.  Raises PW003 when each job would be left out.  Internal.
 -- Locks: the batch's last row FOR UPDATE; then unique keys, ascending, as take_keys;
 -- inserts into batch, job, scheduled, ready, waiting, batch_delta.
 -- Index: batch_pkey; job_batch of the partitions from the batch's first job on.
@@ -48,6 +48,12 @@ BEGIN
 		interval '50 ms') k;
 	IF made[1] IS FALSE THEN
 		PERFORM pawl.refuse_completion(held.on_complete ->> 'unique_key', ids[1]);
+	ELSIF NOT true = ANY (made[2:]) THEN	-- an epoch without jobs would succeed at once
+		RAISE EXCEPTION 'nothing of batch % can be done again: the unique keys of all % jobs '
+			'have live jobs', batch, cardinality(olds)
+			USING ERRCODE = 'PW003', DETAIL = format('That of job %s has job %s.', olds[1],
+				ids[2]),
+			HINT = 'At most one job of a unique key is live; wait for their end.';
 	END IF;
 	PERFORM pawl.next_epoch(held, (SELECT min(i) - 1 FROM unnest(ids) i), ids[1]);
 	PERFORM pawl.copy_jobs(held, olds, ids[2:], made[2:]);

@@ -94,7 +94,8 @@ const cli_command COMMAND_BATCH_RERUN = {
 		"into its next epoch, which is counted from zero and has a completion job of\n"
 		"its own; show the epoch.  With --only all this copies the children too that\n"
 		"jobs have pushed into their batch, and a parent that runs again pushes them\n"
-		"again.  Exit code 5 when a batch is not done or has no such jobs.",
+		"again.  A job whose unique key has a live job is left out.  Exit code 5 when\n"
+		"a batch is not done, has no such jobs, or all of them are left out.",
 	.options = RERUN_OPTIONS,
 	.defaults = &RERUN_DEFAULTS,
 	.size = sizeof(rerun_options),

@@ -215,6 +215,29 @@ def test_a_rerun_leaves_out_whose_key_is_live(api, worker_id):
     assert {row.job for row in api.claim(worker_id, 9)} > {rival}
 
 
+def test_a_rerun_of_which_nothing_is_left(api, worker_id):
+    """The bug: all jobs are left out, an epoch without jobs has succeeded at once, and a
+    batch that failed reads as succeeded; its completion job runs once more."""
+    batch = Batch(api)
+    for key in ("x", "y"):
+        api.push(batch=batch.id, unique_key=key)
+    batch.seal()
+    end(api, worker_id, fail=2)
+    assert batch.fold() == "failed"
+    rivals = [api.push(unique_key=key) for key in ("x", "y")]
+    keys = api.query("SELECT * FROM pawl.unique_key ORDER BY key")
+    for which in ("failed", "all"):
+        with pytest.raises(psycopg.Error, match="all 2 jobs have live jobs") as refused:
+            batch.rerun(which=which)
+        assert refused.value.sqlstate == "PW003"
+        assert f" has job {rivals[0]}." in refused.value.diag.message_detail
+    row = batch.row()
+    assert (row.state, row.epoch, batch.completions()) == ("failed", 1, ["ready"])
+    assert api.query("SELECT * FROM pawl.unique_key ORDER BY key") == keys
+    api.cancel(rivals[1])
+    assert batch.rerun() == 2 and batch.counters() == (1, 0, 0, 0)
+
+
 def test_retry_into_a_batch_counts_back(api, worker_id):
     """Until it is done: then nothing of it lives again."""
     batch = Batch(api)

@@ -109,8 +109,9 @@ class Operator(Actor):
         if self.dice.random() < 0.2:
             self.refused({"55P03"}, self.api.value, "batch_cancel", batch=batch)
         else:
-            _, state = self.refused({"PW004", "55P03"}, self.api.value, "batch_rerun",
-                                    batch=batch, which=self.dice.choice(["failed", "all"]))
+            which = self.dice.choice(["failed", "all"])
+            _, state = self.refused({"PW003", "PW004", "55P03"}, self.api.value,
+                                    "batch_rerun", batch=batch, which=which)
             self.storm.reruns += state is None
 
 
