@@ -6,8 +6,9 @@
 -- percent of the jobs that have ended, cut to one digit: of those that are expected, or that
 -- have come into a sealed batch, if these are more (NULL: how many will come into an open one
 -- is not known, or more have come), 100 when the batch is done; rate, of ends a second, in
--- the last ten to twenty seconds, of a batch that is done over all of its time; eta, the time
--- that is left at that rate (NULL: not known); counts, what its handlers have counted.
+-- the last ten to twenty seconds, or as long as there were few, of a batch that is done over
+-- all of its time; eta, the time that is left at that rate (NULL: not known); counts, what its
+-- handlers have counted.
 -- Errors: P0002 for an unknown batch.
 -- Locks: none.
 -- Index: batch_pkey, batch_delta_pkey.

@@ -4,14 +4,16 @@
 -- percent and eta are of the jobs that will have come: as many as are expected, or that
 -- have come, if that is more; NULL of an open batch's stage into which more was pushed than
 -- was expected, for how many will come is not known.  percent is cut, so that it is 100
--- when all have ended, and not before.
+-- when all have ended, and not before.  rate is that since the mark before the last, ten to
+-- twenty seconds ago; when that is much older, because the batch has rested, and work goes
+-- on since the last one, it is that since the last.
 -- By batch: indexes batch_pkey and batch_delta_pkey.
 CREATE OR REPLACE VIEW pawl.batch_stages AS
 SELECT c.id AS batch, c.epoch, c.position, c.stage, c.total, c.succeeded, c.failed,
 	c.cancelled, c.expected,
 	CASE WHEN c.done THEN 100.0
 		ELSE trunc(100.0 * c.ended / nullif(c.whole, 0), 1) END AS percent,
-	c.rate,
+	round(c.rate, 3) AS rate,
 	CASE WHEN c.done THEN interval '0'
 		WHEN c.rate > 0 AND c.whole IS NOT NULL THEN make_interval(secs =>
 			least((c.whole - c.ended) / c.rate, 100 * 365.25 * 86400)::float8) END AS eta,
@@ -25,12 +27,16 @@ FROM (
 		b.expected[s.position] AS expected, e.ended,
 		CASE WHEN b.sealed_at IS NOT NULL THEN greatest(e.total, b.expected[s.position])
 			WHEN b.expected[s.position] >= e.total THEN b.expected[s.position] END AS whole,
-		round(((CASE WHEN b.done_at IS NOT NULL THEN e.ended
-				ELSE e.ended - b.marks_before[s.position] END)
-			/ nullif(extract(epoch FROM CASE WHEN b.done_at IS NOT NULL
-					THEN b.done_at - b.opened_at
-					ELSE clock_timestamp() - b.marks_before_at END)::numeric, 0))::numeric, 3)
-			AS rate,
+		CASE WHEN b.done_at IS NOT NULL THEN
+				e.ended / nullif(extract(epoch FROM b.done_at - b.opened_at)::numeric, 0)
+			WHEN b.marks_at - b.marks_before_at > interval '30 s'
+				AND clock_timestamp() - b.marks_at BETWEEN interval '1 s' AND interval '30 s'
+				AND e.ended > b.marks[s.position] THEN
+				(e.ended - b.marks[s.position])
+				/ extract(epoch FROM clock_timestamp() - b.marks_at)::numeric
+			ELSE (e.ended - b.marks_before[s.position])
+				/ nullif(extract(epoch FROM clock_timestamp() - b.marks_before_at)::numeric, 0)
+			END AS rate,
 		CASE WHEN d.counts IS NULL THEN b.counts[s.position]
 			ELSE (SELECT jsonb_object_agg(n.name, n.sum)
 				FROM (SELECT p.key AS name, sum(p.value::numeric) AS sum

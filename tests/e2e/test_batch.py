@@ -10,6 +10,7 @@ import pytest
 from harness.api import sqlstate
 from harness.batches import Batch, fold_some, wrong_counters
 from harness.sessions import Sessions
+from harness.wait import wait_until
 from psycopg.types.json import Jsonb
 
 
@@ -319,6 +320,56 @@ def test_hundred_percent_is_all(api, worker_id):
     assert batch.counters() == (2000, 1999, 0, 0) and percents(batch) == [99.9, 99.9]
     api.complete(rows[0].job, rows[0].fence)
     assert batch.fold() == "succeeded" and percents(batch) == [100, 100]
+
+
+def set_marks(batch, **named):
+    """How many had ended, and how many seconds ago."""
+    columns = ", ".join(f"{name} = %({name})s" if isinstance(value, list) else
+                        f"{name} = clock_timestamp() - %({name})s * interval '1 s'"
+                        for name, value in named.items())
+    batch.api.query(f"UPDATE pawl.batch SET {columns} RETURNING 1", named)
+
+
+def test_rate_and_time_left_in_numbers(api, worker_id):
+    """The bugs: a rate that is of another time than the marks', or of all jobs; and no time
+    left where ends are rare, because the rate is rounded to nothing before."""
+    batch = Batch(api)
+    batch.push(100)
+    batch.seal()
+    for row in api.claim(worker_id, 100)[:40]:
+        api.complete(row.job, row.fence)
+    set_marks(batch, marks_before=[10], marks_before_at=1000, marks=[20], marks_at=985)
+    (stage,) = api.rows("batch_progress", batch=batch.id)
+    assert float(stage.rate) == 0.03 and 2000 <= stage.eta.total_seconds() < 2200
+    set_marks(batch, marks_before=[39], marks_before_at=3600, marks=[40], marks_at=3585)
+    (stage,) = api.rows("batch_progress", batch=batch.id)
+    assert stage.rate == 0 and 216_000 <= stage.eta.total_seconds() < 218_000
+
+
+def test_the_rate_after_an_idle_hour(api, worker_id):
+    """The bug: what ends in the first ten seconds is spread over the hour: a rate of next to
+    nothing, and days left.  Where ends are rare the old mark still says how rare."""
+    batch = Batch(api)
+    batch.push(500)
+    batch.seal()
+    rows = api.claim(worker_id, 500)
+
+    def progress(n=0):
+        """Of what it was told when n more had ended."""
+        for row in [rows.pop() for _ in range(n)]:
+            api.complete(row.job, row.fence)
+        (stage,) = api.rows("batch_progress", batch=batch.id)
+        return float(stage.rate), stage.eta.total_seconds()
+
+    progress(40)
+    batch.fold()
+    set_marks(batch, marks_before=[20], marks_before_at=3620, marks=[20], marks_at=3610)
+    progress(1)
+    batch.fold()
+    assert progress()[0] == 0.006
+    progress(100)
+    wait_until(lambda: progress()[0] > 1, 20, progress)
+    assert progress()[1] < 3600
 
 
 def test_more_than_expected(api, worker_id):
