@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/memory.h"
@@ -48,16 +49,32 @@ static const option_spec OPEN_OPTIONS[] = {
 	OPTIONS_END,
 };
 
-/* A number of its own option, whole or not. */
+/* A part of the whole; strtod alone would take spaces, hexadecimal digits and "nan". */
 static pawl_status
-read_number(const char *text, const char *what, double *ret_number, pawl_error *error)
+read_threshold(const char *text, double *ret_number, pawl_error *error)
 {
 	char *end;
 
 	*ret_number = strtod(text, &end);
-	if (end == text || *end != '\0' || !(*ret_number >= 0))
-		return error_set(error, PAWL_ERR_ARGUMENT,
-		                 "option \"%s\" needs a number, not \"%s\"", what, text);
+	if (end == text || *end != '\0' || text[strspn(text, "0123456789.eE+-")] != '\0' ||
+	    *ret_number < 0 || *ret_number > 1)
+		return error_set(
+			error, PAWL_ERR_ARGUMENT,
+			"option \"--threshold\" needs a number from 0 to 1, not \"%s\"", text);
+	return PAWL_OK;
+}
+
+static pawl_status
+read_expected(const string_list *texts, int64_t *ret_expected, pawl_error *error)
+{
+	for (size_t i = 0; i < texts->n; i++)
+	{
+		if (!options_whole(texts->items[i], 0, INT64_MAX, &ret_expected[i]))
+			return error_set(
+				error, PAWL_ERR_ARGUMENT,
+				"option \"--expect\" needs a whole number from 0, not \"%s\"",
+				texts->items[i]);
+	}
 	return PAWL_OK;
 }
 
@@ -68,22 +85,16 @@ read_spec(const open_options *options, pawl_batch_spec *spec, int64_t *expected,
 {
 	pawl_status status = PAWL_OK;
 	size_t n_stages = options->stages.n > 0 ? options->stages.n : 1;
-	double number;
 
 	if (options->threshold != NULL)
-		status =
-			read_number(options->threshold, "--threshold", &spec->threshold, error);
+		status = read_threshold(options->threshold, &spec->threshold, error);
 	if (status == PAWL_OK && options->expected.n > 0 && options->expected.n != n_stages)
 		return error_set(error, PAWL_ERR_ARGUMENT,
 		                 "--expect is given %zu times for %zu stages",
 		                 options->expected.n, n_stages);
-	for (size_t i = 0; i < options->expected.n && status == PAWL_OK; i++)
+	if (status == PAWL_OK && options->expected.n > 0)
 	{
-		status = read_number(options->expected.items[i], "--expect", &number, error);
-		if (status == PAWL_OK && number > 1e15)
-			return error_set(error, PAWL_ERR_ARGUMENT, "--expect is out of range");
-		if (status == PAWL_OK)
-			expected[i] = (int64_t) number;
+		status = read_expected(&options->expected, expected, error);
 		spec->expected = expected;
 	}
 	if (status == PAWL_OK && options->on_complete != NULL)

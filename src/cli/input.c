@@ -22,6 +22,7 @@
 #include "base/limits.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "cli/options.h"
 
 /* ------------------------------------------------------------ JSON --------------- */
 
@@ -184,12 +185,7 @@ input_ids(int n, char *const *texts, int64_t **ret_ids, pawl_error *error)
 		return error_memory(error);
 	for (int i = 0; i < n; i++)
 	{
-		char *end;
-
-		errno = 0;
-		ids[i] = strtoll(texts[i], &end, 10);
-		if (errno != 0 || *end != '\0' || texts[i][0] < '0' || texts[i][0] > '9' ||
-		    ids[i] < 1)
+		if (!options_whole(texts[i], 1, INT64_MAX, &ids[i]))
 			return error_set(error, PAWL_ERR_ARGUMENT, "\"%s\" is not an id", texts[i]);
 	}
 	*ret_ids = take(ids);

@@ -73,9 +73,8 @@ set_text(const option_spec *spec, const char *shown, const char *text, void *tar
 	return PAWL_OK;
 }
 
-/* A whole decimal number and nothing else. */
-static bool
-parse_whole(const char *text, int64_t min, int64_t max, int64_t *ret_value)
+bool
+options_whole(const char *text, int64_t min, int64_t max, int64_t *ret_value)
 {
 	char *end;
 	long long value;
@@ -97,7 +96,7 @@ set_int(const option_spec *spec, const char *shown, const char *text, void *targ
 {
 	int64_t value;
 
-	if (!parse_whole(text, spec->min, spec->max, &value))
+	if (!options_whole(text, spec->min, spec->max, &value))
 		return error_set(error, PAWL_ERR_ARGUMENT,
 		                 "option \"%s\" needs a whole number from %d to %d, not \"%s\"",
 		                 shown, spec->min, spec->max, text);
@@ -110,7 +109,7 @@ set_id(const option_spec *spec, const char *shown, const char *text, void *targe
        pawl_error *error)
 {
 	(void) spec;
-	if (!parse_whole(text, 1, INT64_MAX, target))
+	if (!options_whole(text, 1, INT64_MAX, target))
 		return error_set(error, PAWL_ERR_ARGUMENT,
 		                 "option \"%s\" needs a whole number from 1, not \"%s\"", shown,
 		                 text);

@@ -85,6 +85,12 @@ PAWL_CHECK pawl_status options_parse(int argc, char **argv, const option_group *
                                      size_t n_groups, int *ret_first,
                                      pawl_error *error);
 
+/*
+ * A whole decimal number within min..max and nothing else: no space, no plus, no point, no
+ * exponent, no hexadecimal digits.
+ */
+bool options_whole(const char *text, int64_t min, int64_t max, int64_t *ret_value);
+
 /* Free the lists that parsing has made. */
 void options_free(const option_group *groups, size_t n_groups);
 

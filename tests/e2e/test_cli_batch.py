@@ -132,6 +132,43 @@ def test_an_unknown_batch_is_exit_3(db):
     call(db, "show", 12345, "-w", check=3)
 
 
+@pytest.fixture(scope="module")
+def batches(module_db):
+    """One that is open, a sealed one with a job, and a cancelled one."""
+    made = {"free": opened(module_db), "full": opened(module_db), "gone": opened(module_db)}
+    run_pawl(module_db, "push", "k", "--batch", made["full"])
+    call(module_db, "seal", made["full"])
+    call(module_db, "cancel", made["gone"])
+    return made
+
+
+@pytest.mark.parametrize("words, code, message", [
+    ("push k --batch free --stage nosuch", 2, 'has no stage "nosuch"'),
+    ("push k --batch 12345", 3, "batch 12345 does not exist"),
+    ("push k --batch full", 5, "is sealed (SQLSTATE PW004)"),
+    ("push k --batch gone", 5, "is done"),
+    ("batch open b --expect 1000000000001", 2, "expected jobs of a stage must be 0 to"),
+    ("batch open b --stage EMPTY", 2, "stage of a batch must have 1 to 255 bytes"),
+    ("batch open b --stage a --stage a", 2, "stages of a batch must differ"),
+    ("batch open b --on-complete []", 2, "on_complete"),
+    ("batch rerun full", 5, "is not done"),
+    ("batch rerun gone", 5, "has no failed jobs"),
+    ("batch wait gone", 1, None),
+])
+def test_what_is_refused_changes_nothing(module_db, batches, words, code, message):
+    """The bug: a wrong argument is taken for another, or half of the command is done.  Each
+    ends with the code that the help tells, and one message."""
+    looks = ("SELECT json_agg(b ORDER BY b.id) FROM pawl.batches b",
+             "SELECT json_agg(j ORDER BY j.id) FROM pawl.jobs j")
+    before = [module_db.value(look) for look in looks]
+    args = ["" if word == "EMPTY" else batches.get(word, word) for word in words.split()]
+    result = run_pawl(module_db, *args, check=code)
+    assert result.stderr.count("error:") == (message is not None)
+    assert (message or "cancelled") in (result.stderr or result.stdout), result.stderr
+    assert message is None or result.stdout == ""
+    assert [module_db.value(look) for look in looks] == before
+
+
 def test_watch_on_a_pipe(db, api):
     """The bug: a line each half second, whether anything has changed or not; the last
     state is not among them; bars in a file."""

@@ -38,8 +38,16 @@ def call(*args, **options):
         (["queue", "pause"], '"pawl queue pause" needs one more argument'),
         (["queue", "set", "q", "paused"], "a setting is written KEY=VALUE"),
         (["batch"], '"batch" needs one of its commands'),
-        (["batch", "open", "b", "--threshold", "half"], 'option "--threshold" needs a number, not "half"'),
         (["batch", "open", "b", "--expect", "1", "--expect", "2"], "--expect is given 2 times for 1 stages"),
+        *[(["batch", "open", "b", "--expect", given],
+           f'option "--expect" needs a whole number from 0, not "{given}"')
+          for given in ("1.5", "0x10", "1e3", "-1", " 7", "+7", "", "99999999999999999999")],
+        *[(["batch", "open", "b", "--threshold", given],
+           f'option "--threshold" needs a number from 0 to 1, not "{given}"')
+          for given in ("half", "2", "-0.1", "0x1", "nan", " 1")],
+        (["batch", "open", "b", "--on-complete", "[}"], "--on-complete is not JSON"),
+        (["batch", "wait"], '"pawl batch wait" needs one more argument'),
+        (["batch", "rerun", "7", "--only", "some"], 'option "--only" needs one of failed, all'),
         (["batch", "show", "7", "-w", "-o", "csv"], '"--watch" draws bars or writes jsonl'),
         (["batch", "show", "x"], '"x"'),
         (["push", "k", "--grupo", "x"], 'unknown option "--grupo"'),
