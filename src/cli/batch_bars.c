@@ -4,7 +4,9 @@
  * All is written at once, between two sequences that keep long lines from wrapping: a
  * line that took two would be missed by the next drawing.  So would what the window has
  * no room for: of more stages than it has lines those are left out that have ended, and
- * then the last.  Ctrl-C comes before it or after it.
+ * then the last.  Where it is narrow bars are shorter, or left out, and names are cut, so
+ * that percent, counts and the time left are seen; what comes after them is cut at the edge.
+ * Ctrl-C comes before it or after it.
  */
 #include "cli/batch_bars.h"
 
@@ -18,8 +20,12 @@
 #include "cli/batch.h"
 
 #define BAR_WIDTH 30
+#define BAR_WIDTH_MIN 10 /* a shorter one tells nothing */
+#define BAR_FRAME 3      /* the space before it, and its brackets */
 #define NAME_WIDTH 12
-#define NAME_WIDTH_MAX 32 /* a longer one moves its own bar alone */
+#define NAME_WIDTH_MAX 32
+#define NAME_WIDTH_MIN 4
+#define SIZE_UNKNOWN 1000 /* lines and columns where nobody knows */
 
 /* Text of somebody else's on one line. */
 static void
@@ -35,18 +41,61 @@ append_text(buffer *b, const char *text)
 	}
 }
 
-static void
-append_bar(buffer *b, const char *percent)
+/* Places that a text takes, but for wide characters. */
+static size_t
+places(const buffer *text)
 {
-	int filled = percent != NULL ? (int) (strtod(percent, NULL) * BAR_WIDTH / 100) : 0;
+	size_t n = 0;
 
-	buffer_append_char(b, '[');
-	for (int i = 0; i < BAR_WIDTH; i++)
-		buffer_append_char(b, i < filled ? '#' : '.');
-	if (percent != NULL)
-		buffer_appendf(b, "] %5s%%", percent);
-	else
-		buffer_append(b, "]      -");
+	for (size_t i = 0; i < text->length; i++)
+		n += ((unsigned char) text->data[i] & 0xc0) != 0x80;
+	return n;
+}
+
+static size_t
+name_width(const char *name)
+{
+	auto_buffer text = BUFFER_INIT;
+
+	append_text(&text, name);
+	return places(&text);
+}
+
+/* A name in width places: filled up, or cut with a mark. */
+static void
+append_name(buffer *b, const char *name, size_t width)
+{
+	auto_buffer text = BUFFER_INIT;
+	size_t n;
+	size_t at = 0;
+
+	append_text(&text, name);
+	n = places(&text);
+	if (n <= width)
+	{
+		buffer_append_bytes(b, text.data, text.length);
+		for (; n < width; n++)
+			buffer_append_char(b, ' ');
+		return;
+	}
+	for (n = 0; at < text.length; at++)
+	{
+		if (((unsigned char) text.data[at] & 0xc0) != 0x80 && ++n == width)
+			break;
+	}
+	buffer_append_bytes(b, text.data, at);
+	buffer_append(b, "\xe2\x80\xa6");
+}
+
+static void
+append_bar(buffer *b, const char *percent, size_t width)
+{
+	double part = percent != NULL ? strtod(percent, NULL) * (double) width / 100 : 0;
+
+	buffer_append(b, " [");
+	for (size_t i = 0; i < width; i++)
+		buffer_append_char(b, i < (size_t) part ? '#' : '.');
+	buffer_append_char(b, ']');
 }
 
 /* Three digits of the ends a second, lately; nothing at rest. */
@@ -79,36 +128,39 @@ append_unless_zero(buffer *b, const char *number, const char *what)
 		buffer_appendf(b, "  %s %s", number, what);
 }
 
-/* Places that a name takes, but for wide characters. */
-static size_t
-name_width(const char *name)
-{
-	auto_buffer b = BUFFER_INIT;
-	size_t width = 0;
-
-	append_text(&b, name);
-	for (size_t i = 0; buffer_ok(&b) && i < b.length; i++)
-		width += ((unsigned char) b.data[i] & 0xc0) != 0x80;
-	return width;
-}
-
+/* What has to be seen of a stage. */
 static void
-append_stage(buffer *b, const char *const *stage, size_t width)
+append_first(buffer *b, const char *const *stage)
 {
 	int64_t ended = 0;
 
 	for (int i = STAGE_SUCCEEDED; i <= STAGE_CANCELLED; i++)
 		ended += strtoll(stage[i], NULL, 10);
-	append_text(b, stage[STAGE_NAME]);
-	for (size_t i = name_width(stage[STAGE_NAME]); i < width; i++)
-		buffer_append_char(b, ' ');
-	buffer_append_char(b, ' ');
-	append_bar(b, stage[STAGE_PERCENT]);
+	if (stage[STAGE_PERCENT] != NULL)
+		buffer_appendf(b, " %5s%%", stage[STAGE_PERCENT]);
+	else
+		buffer_append(b, "      -");
 	buffer_appendf(b, "  %" PRId64 "/%s", ended, stage[STAGE_TOTAL]);
+	append_left(b, stage[STAGE_ETA]);
+}
+
+/* What comes after that, and is worth a shorter bar. */
+static void
+append_second(buffer *b, const char *const *stage)
+{
+	append_rate(b, stage[STAGE_RATE]);
 	append_unless_zero(b, stage[STAGE_FAILED], "failed");
 	append_unless_zero(b, stage[STAGE_CANCELLED], "cancelled");
-	append_rate(b, stage[STAGE_RATE]);
-	append_left(b, stage[STAGE_ETA]);
+}
+
+static void
+append_stage(buffer *b, const char *const *stage, size_t name, size_t bar)
+{
+	append_name(b, stage[STAGE_NAME], name);
+	if (bar > 0)
+		append_bar(b, stage[STAGE_PERCENT], bar);
+	append_first(b, stage);
+	append_second(b, stage);
 	if (stage[STAGE_COUNTS] != NULL && strcmp(stage[STAGE_COUNTS], "{}") != 0)
 	{
 		buffer_append(b, "  ");
@@ -119,23 +171,27 @@ append_stage(buffer *b, const char *const *stage, size_t width)
 
 /* ------------------------------------------------------------ the drawing -------- */
 
-/* Stages from one on, so many, and their names so wide. */
+/* Stages from one on, so many; so wide are their names and bars (0: there are none). */
 typedef struct shown_stages
 {
 	int from;
 	int n;
-	size_t width;
+	size_t name;
+	size_t bar;
 } shown_stages;
 
-/* Lines of the window; a great number where nobody knows. */
-static int
-window_lines(void)
+static struct winsize
+window_size(void)
 {
-	struct winsize size;
+	struct winsize size = {0};
 
-	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_row == 0)
-		return 1000;
-	return size.ws_row;
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0)
+		size = (struct winsize){0};
+	if (size.ws_row == 0)
+		size.ws_row = SIZE_UNKNOWN;
+	if (size.ws_col == 0)
+		size.ws_col = SIZE_UNKNOWN;
+	return size;
 }
 
 static bool
@@ -148,38 +204,67 @@ is_ended(const db_result *batch, int row)
 }
 
 /* The headline has a line, and the cursor; what is left out is told on another. */
-static shown_stages
-choose_stages(const db_result *batch)
+static void
+choose_stages(shown_stages *shown, const db_result *batch, int lines)
 {
-	int lines = window_lines();
-	shown_stages shown = {.n = db_rows(batch), .width = NAME_WIDTH};
-
-	if (shown.n > lines - 2)
+	shown->n = db_rows(batch);
+	if (shown->n > lines - 2)
 	{
-		shown.n = lines > 4 ? lines - 3 : 1;
-		while (shown.from < db_rows(batch) - shown.n && is_ended(batch, shown.from))
-			shown.from++;
+		shown->n = lines > 4 ? lines - 3 : 1;
+		while (shown->from < db_rows(batch) - shown->n && is_ended(batch, shown->from))
+			shown->from++;
 	}
-	for (int row = shown.from; row < shown.from + shown.n; row++)
+}
+
+static size_t
+greater(size_t a, size_t b)
+{
+	return a > b ? a : b;
+}
+
+/* One width for all names, and one for all bars. */
+static void
+choose_widths(shown_stages *shown, const db_result *batch, size_t columns)
+{
+	size_t name = NAME_WIDTH;
+	size_t first = 0;
+	size_t second = 0;
+
+	for (int row = shown->from; row < shown->from + shown->n; row++)
 	{
 		const char *stage[STAGE_COLUMNS];
-		size_t width;
+		auto_buffer b = BUFFER_INIT;
 
 		batch_stage_row(batch, row, stage);
-		width = name_width(stage[STAGE_NAME]);
-		if (width > shown.width)
-			shown.width = width < NAME_WIDTH_MAX ? width : NAME_WIDTH_MAX;
+		name = greater(name, name_width(stage[STAGE_NAME]));
+		append_first(&b, stage);
+		first = greater(first, b.length);
+		append_second(&b, stage);
+		second = greater(second, b.length);
 	}
-	return shown;
+	shown->name = name < NAME_WIDTH_MAX ? name : NAME_WIDTH_MAX;
+	name = shown->name + BAR_FRAME;
+	if (name + BAR_WIDTH + second <= columns)
+		shown->bar = BAR_WIDTH;
+	else if (name + BAR_WIDTH_MIN + second <= columns)
+		shown->bar = columns - name - second;
+	else if (name + BAR_WIDTH_MIN + first <= columns)
+		shown->bar = BAR_WIDTH_MIN;
+	else if (shown->name + first > columns)
+		shown->name = greater(NAME_WIDTH_MIN, columns > first ? columns - first : 0);
 }
 
 int
 batch_bars_draw(const db_result *batch, int *drawn)
 {
-	shown_stages shown = choose_stages(batch);
-	int left_out = db_rows(batch) - shown.n;
+	struct winsize window = window_size();
+	shown_stages shown = {.from = 0};
 	auto_buffer b = BUFFER_INIT;
+	int left_out;
 
+	choose_stages(&shown, batch, window.ws_row);
+	choose_widths(&shown, batch, window.ws_col);
+	left_out = db_rows(batch) - shown.n;
 	if (*drawn > 0)
 		buffer_appendf(&b, "\033[%dA\r", *drawn);
 	buffer_append(&b, "\033[?7l");
@@ -191,7 +276,7 @@ batch_bars_draw(const db_result *batch, int *drawn)
 		const char *stage[STAGE_COLUMNS];
 
 		batch_stage_row(batch, row, stage);
-		append_stage(&b, stage, shown.width);
+		append_stage(&b, stage, shown.name, shown.bar);
 	}
 	if (left_out > 0)
 		buffer_appendf(&b, "(%d more stages: the window is too low)\033[K\n", left_out);

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import signal
 import struct
 import subprocess
@@ -224,6 +225,21 @@ def test_watch_on_a_terminal(db, api, end):
         assert "\x1b[3A\r" in text and f"[{'#' * 30}] 100.0%  4/4" in text
 
 
+def first_drawing(db, batch, lines, columns):
+    """What is drawn first in a window of this size."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+    watch = start(db, "show", batch, "-w", stdout=theirs)
+    os.close(theirs)
+    shown = b""
+    while b"\x1b[?7h" not in shown:
+        shown += os.read(ours, 65536)
+    watch.kill()
+    watch.communicate()
+    os.close(ours)
+    return shown.decode()
+
+
 def test_a_low_window(db, api):
     """The bug: of more stages than the window has lines each drawing scrolls, and the bars
     run down the screen; stages with long names push their bars out of the column."""
@@ -233,20 +249,33 @@ def test_a_low_window(db, api):
         api.push("k", batch=batch, stage=name)
     api.value("batch_seal", batch=batch)
     run_all(api, 14)
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 80, 0, 0))
-    watch = start(db, "show", batch, "-w", stdout=theirs)
-    os.close(theirs)
-    shown = b""
-    while b"\x1b[?7h" not in shown:
-        shown += os.read(ours, 65536)
-    watch.kill()
-    watch.communicate()
-    os.close(ours)
-    lines = shown.decode().split("\r\n")
+    shown = first_drawing(db, batch, 10, 80)
+    lines = shown.split("\r\n")
     assert len(lines) == 10 and "(13 more stages: " in lines[8]
     assert [line.split(" [")[0].strip() for line in lines[1:8]] == names[13:]
     assert len({line.index("[", 1) for line in lines[1:8]}) == 1
+
+
+@pytest.mark.parametrize("columns", [80, 40])
+def test_a_narrow_window(db, api, columns):
+    """The bug: the time left stands behind what handlers count and how many have failed,
+    and falls off the edge: which is the one thing that a person watches for."""
+    batch = opened(db, "--stage", "process", "--stage", "publish wörd")
+    api.push_some(2000, batch=batch, max_attempts=1)
+    api.push("k", batch=batch, stage="publish wörd")
+    api.value("batch_seal", batch=batch)
+    run_all(api, 60, fail=20, pages=12)
+    db.execute("UPDATE pawl.batch SET marks_before_at = clock_timestamp() - interval '1 h',"
+               " marks_at = clock_timestamp() - interval '3590 s'")
+    _, first, second, *_ = first_drawing(db, batch, 24, columns).split("\r\n")
+    seen = first[:columns]
+    assert re.match(r"process .*   3\.0%  60/2000  32:2\d:\d\d left", seen), first
+    assert first.endswith('{"pages": 480}\x1b[K'), "the last of all"
+    if columns == 80:
+        assert "  0.02/s  20 failed" in seen and seen.index("]") - seen.index("[") > 10
+        assert seen.index("]") == second.index("]")
+    else:
+        assert "[" not in seen and second.startswith("publish …   0.0%  0/1")
 
 
 def test_who_waits_goes_on_when_the_server_is_back(base_cluster):
