@@ -50,16 +50,18 @@ BEGIN
 				SELECT u.ctid FROM pawl.unique_key u
 				WHERE u.shard = 0 AND u.job_id = g.job_id OFFSET 0) k
 			WHERE pawl.is_keyed(g.traits))
+	), ended AS (
+		-- What follows the end of a job belongs here, in settle_complete and in settle.
+		INSERT INTO pawl.outcome
+			(job_id, fence, started_at, finished_at, worker, attempt, state, result)
+		SELECT g.job_id, g.fence, g.started_at, clock_timestamp(), g.worker,
+			(g.tries).attempt + 1, 'succeeded', result
+		FROM gone g
 	)
 	SELECT g.* INTO gone FROM gone g;
 	IF NOT FOUND THEN
 		PERFORM pawl.refuse(job, fence);
 	END IF;
-	-- What follows the end of a job belongs here, in settle_complete and in settle.
-	INSERT INTO pawl.outcome
-		(job_id, fence, started_at, finished_at, worker, attempt, state, result)
-	VALUES (job, fence, gone.started_at, clock_timestamp(), gone.worker,
-		(gone.tries).attempt + 1, 'succeeded', result);
 	IF pawl.is_batched(gone.traits) THEN
 		described := pawl.description(job);
 		INSERT INTO pawl.batch_delta (batch, epoch, stage, succeeded, counts)
