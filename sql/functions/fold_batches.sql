@@ -8,7 +8,8 @@
 -- of those looked at there is more to do, so begin anew after the last.
 -- Errors: 22023; 25001 outside READ COMMITTED; what a batch's fold raises, and then
 -- nothing was folded: a subtransaction for each would be too many for a snapshot.  Try
--- one at a time: fold(next_batch(after)), and go on after it when it raises, too.
+-- one at a time, until next_batch(after) is 0: fold it, and go on after it when that
+-- raises, too.
 -- Locks: as fold, for each in turn.
 -- Index: batch_unfinished; batch_delta_pkey.
 CREATE OR REPLACE FUNCTION pawl.fold_batches(after bigint DEFAULT 0, n int DEFAULT 100,

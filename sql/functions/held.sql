@@ -9,6 +9,7 @@ CREATE OR REPLACE FUNCTION pawl.held(worker uuid)
 RETURNS TABLE (job bigint, fence bigint)
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pawl, pg_temp
+SET jit = off
 AS $$
 	SELECT r.job_id, r.fence FROM pawl.running r
 	WHERE r.shard = 0 AND r.worker = $1 AND pawl.is_grouped(r.traits) IS NOT TRUE

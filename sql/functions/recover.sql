@@ -15,6 +15,7 @@ RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pawl, pg_temp
 SET lock_timeout = '5s'
+SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE

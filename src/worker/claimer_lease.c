@@ -108,16 +108,17 @@ claimer_look_for_unknown(claimer *self)
 	size_t n = 0;
 	pawl_status status;
 
-	/* claims go on when it is not the connection's fault, or there is no memory */
 	self->unknown_ms = clock_ms() + self->worker->lease_ms;
 	if (fences == NULL)
-		return;
+		return; /* it looks again a lease later */
 	status = worker_row_held(&call, self->view.worker, &pairs, &n, &error);
 	if (status == PAWL_OK)
 	{
 		n = board_unknown(fences, n_fences, pairs, n);
 		status = release_unknown(self, pairs, n, &released, &error);
 	}
+	/* once more, for it may have taken a lease; claims go on, whatever failed */
+	self->unknown_ms = clock_ms() + self->worker->lease_ms;
 	if (status != PAWL_OK)
 	{
 		claimer_failed(self, status, &error);

@@ -3,7 +3,8 @@
  *
  * In chunks, from a cursor, one for each call.  When one of a chunk fails, none of it is
  * folded: then one at a time, and the one that fails alone is passed over, so that the
- * newer ones do not wait for it, until the next round, which comes after a rest.
+ * newer ones do not wait for it, until the next round, which comes after a rest, or at
+ * once when there is more to do of another.
  */
 #ifndef PAWL_WORKER_FOLD_H
 #define PAWL_WORKER_FOLD_H

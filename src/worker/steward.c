@@ -39,7 +39,7 @@ static const db_limits limits = {
 #define TICK_GAP_MS 20 /* when jobs are due one after the other, */
 #define TICK_SHARE 10  /* and a part of the time */
 
-#define WHOLE_SHARE 50 /* for looks at everything: 0.3 s among 3,000,000 dead rows */
+#define WHOLE_SHARE 20 /* for looks at everything */
 #define MARK_BEHIND_US (1000 * 1000)
 #define MARK_NONE 1 /* before every due time; 0 asks for a look at everything */
 
