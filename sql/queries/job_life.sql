@@ -34,8 +34,7 @@ WITH one AS MATERIALIZED (
 	SELECT j.pushed_at AS at, true AS timed, 0 AS step,
 		CASE WHEN j.group_key IS NOT NULL THEN 'waiting'
 			WHEN j.batch IS NOT NULL AND j.stage IS NULL THEN 'scheduled'
-			WHEN j.run_at > j.pushed_at AND (j.attempt = 0 OR j.state <> 'scheduled')
-				THEN 'scheduled' ELSE 'ready' END AS state,
+			WHEN j.pushed_run_at > j.pushed_at THEN 'scheduled' ELSE 'ready' END AS state,
 		NULL::int AS attempt, NULL::uuid AS worker, NULL AS error
 	FROM one j
 	UNION ALL

@@ -1,6 +1,7 @@
 -- jobs: every job with its state, which is derived from the table that its row is in
 --
--- A lookup by id reads each table by its primary key.  Never counts.
+-- run_at: when it is due next; pushed_run_at: what it was pushed with.  A lookup by id reads
+-- each table by its primary key.  Never counts.
 CREATE OR REPLACE VIEW pawl.jobs AS
 SELECT j.id,
 	CASE
@@ -40,7 +41,8 @@ SELECT j.id,
 	j.stage,
 	j.epoch,
 	j.group_key,
-	j.run_key
+	j.run_key,
+	j.run_at AS pushed_run_at
 FROM pawl.job j
 LEFT JOIN pawl.ready r ON r.job_id = j.id AND r.shard = j.shard
 LEFT JOIN pawl.scheduled s ON s.job_id = j.id AND s.shard = j.shard

@@ -167,6 +167,21 @@ def test_show_tells_the_whole_life(db, api):
     assert shown(db, completion)["stage"] is None
 
 
+def test_show_tells_how_a_delayed_job_began(db, api):
+    """The bug: a job that was pushed for later, and backs off, is said to have been ready
+    at first, for its row tells when it is due next."""
+    job = api.push("k", run_at="2030-01-01T00:00:00Z")
+    db.execute("UPDATE pawl.scheduled SET due = now()")
+    api.value("promote")
+    api.fail(job, claimed(api, job).fence, error="first")
+    assert [step["state"] for step in shown(db, job)["life"]] == [
+        "scheduled", "running", "scheduled"]
+    plain = api.push("k")
+    api.fail(plain, claimed(api, plain).fence, error="first")
+    assert [step["state"] for step in shown(db, plain)["life"]] == [
+        "ready", "running", "scheduled"]
+
+
 def test_further_lines_of_a_message_stand_below_it(db, api):
     """The bug: a message of several lines looks like several messages, one of which can
     have been made to look like another's."""
