@@ -7,7 +7,8 @@
 -- taken after the claim: a batch that was cancelled before it is seen.  Internal.
 -- Locks: as settle.
 -- Index: batch_cancelling; job by primary key, in the partitions between the smallest and
--- the largest id alone.
+-- the largest id alone: all that lies between them, when that is not much more than what was
+-- claimed, else a lookup for each job, as claim does.
 CREATE OR REPLACE FUNCTION pawl.end_cancelled(jobs bigint[], fences bigint[])
 RETURNS bigint[]
 LANGUAGE plpgsql
@@ -18,22 +19,32 @@ DECLARE
 	doomed bigint[];
 	reasons text[];
 	ended bigint[];
+	lowest bigint;
+	highest bigint;
+	described constant text := 'SELECT d.id, d.batch, d.epoch FROM pawl.job d
+			WHERE d.shard = 0 AND d.id BETWEEN $2 AND $3 AND d.stage IS NOT NULL';
+	one_by_one constant text := 'SELECT d.* FROM unnest($1) g (id), LATERAL ('
+		|| described || ' AND d.id = g.id OFFSET 0) d';
 BEGIN
 	IF NOT EXISTS (SELECT FROM pawl.batch b
 		WHERE b.shard = 0 AND b.cancelled_at IS NOT NULL AND b.done_at IS NULL) THEN
 		RETURN fences;
 	END IF;
+	SELECT min(i), max(i) INTO lowest, highest FROM unnest(jobs) i;
 	EXECUTE
-		'SELECT array_agg(g.id), array_agg(b.reason)
-		FROM unnest($1) g (id), LATERAL (
-			SELECT d.batch, d.epoch FROM pawl.job d
-			WHERE d.shard = 0 AND d.id = g.id AND d.id BETWEEN $2 AND $3
-				AND d.stage IS NOT NULL OFFSET 0) j, LATERAL (
-			SELECT t.reason FROM pawl.batch t
-			WHERE t.shard = 0 AND t.id = j.batch AND t.epoch = j.epoch
-				AND t.cancelled_at IS NOT NULL AND t.done_at IS NULL OFFSET 0) b'
+		'WITH cancelling AS MATERIALIZED (
+			SELECT b.id, b.epoch, b.reason FROM pawl.batch b
+			WHERE b.shard = 0 AND b.cancelled_at IS NOT NULL AND b.done_at IS NULL
+		), described AS MATERIALIZED ('
+			|| CASE WHEN highest - lowest < 2 * cardinality(jobs) THEN described
+			ELSE one_by_one END || '
+		), doomed AS MATERIALIZED (
+			SELECT d.id, c.reason
+			FROM described d JOIN cancelling c ON c.id = d.batch AND c.epoch = d.epoch
+		)
+		SELECT array_agg(d.id), array_agg(d.reason) FROM doomed d WHERE d.id = ANY ($1)'
 	INTO doomed, reasons
-	USING jobs, (SELECT min(i) FROM unnest(jobs) i), (SELECT max(i) FROM unnest(jobs) i);
+	USING jobs, lowest, highest;
 	IF doomed IS NULL THEN
 		RETURN fences;
 	END IF;

@@ -113,16 +113,52 @@ def cluster(still_cluster):
     return still_cluster
 
 
-def test_what_a_claim_costs_beside_it(api, worker_id):
-    """The bug: each claim pays for it.  Without a batch that is being cancelled a job of a
-    batch costs a look at an empty index, one without a batch nothing."""
-    Batch(api).push(20)
-    batched = blocks(api, f"SELECT * FROM pawl.claim('{worker_id}', 10)")
-    api.claim(worker_id, 20)
-    api.push_some(20)
-    single = blocks(api, f"SELECT * FROM pawl.claim('{worker_id}', 10)")
-    print(f"{batched} blocks, without a batch {single}")
-    assert batched - single <= 4
+SIZES = (1, 4, 10, 1000)  # of claims: of few, of many
+FEW = 4
+# A claim by which each job's description is looked up once more.
+LOOKUPS = ("highest - lowest < 2 * cardinality(jobs)", "false")
+
+
+def claim_costs(api, worker, sizes=SIZES, **named):
+    """{n: the blocks that a claim of n jobs touches}, of jobs that are pushed so."""
+    found = {}
+    for n in sizes:
+        api.push_some(n, **named)
+        api.connection.execute("VACUUM pawl.ready, pawl.running")  # what was claimed before
+        found[n] = blocks(api, f"SELECT * FROM pawl.claim('{worker}', {n})")
+        assert len(api.claim(worker, n)) == n
+    return found
+
+
+def test_what_a_claim_costs_beside_it(db, api, worker_id):
+    """The bug: whoever claims many jobs of a batch pays for each of them, for as long as
+    another batch cannot be cancelled to its end, because one of its jobs is fenced.
+
+    A claim of few looks for each of its jobs: 2 blocks that no batch is being cancelled,
+    some 7 more when one is."""
+    batch, doomed = Batch(api), Batch(api)
+    doomed.push(1)
+    api.claim_one(worker_id)
+    plain = claim_costs(api, worker_id)
+    batched = claim_costs(api, worker_id, batch=batch.id)
+    api.query("UPDATE pawl.batch SET cancelled_at = now(), sealed_at = now() WHERE id = %s"
+              " RETURNING 1", [doomed.id])
+    beside = claim_costs(api, worker_id, batch=batch.id)
+    others = claim_costs(api, worker_id)
+    text = (FUNCTIONS / "end_cancelled.sql").read_text(encoding="utf-8")
+    assert LOOKUPS[0] in text
+    db.execute(text.replace(*LOOKUPS))
+    naive = claim_costs(api, worker_id, SIZES[2:], batch=batch.id)
+    print(f"blocks of claims: {plain}; of a batch {batched}; beside one that is being cancelled"
+          f" {beside}, of no batch {others}; by lookups {naive}")
+
+    def more(found, a_job):
+        """Of those sizes, which cost too much more than plain jobs; the tables grow."""
+        return {n for n, cost in found.items()
+                if cost - plain[n] > (a_job * n if n <= FEW else 30 + n // 10)}
+
+    assert more(batched, 5) == more(others, 3) == more(beside, 12) == set()
+    assert more(naive, 12) == set(SIZES[2:]), "turned green"
 
 
 def test_a_worker_is_not_kept_from_others(db, api, tmp_path):

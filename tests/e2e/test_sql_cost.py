@@ -14,7 +14,7 @@ from harness.paths import REPO
 PER_CALL = 10  # jobs that a call is about
 BLOCKS = 2500  # measured: at most some 1,900, most of it planning; a walk over all jobs: 3,100
 
-BATCH = 1000  # jobs of one statement of a busy worker, and what each of them may cost:
+BULK = 1000  # jobs of one statement of a busy worker, and what each of them may cost:
 A_JOB = {"claim": (11, 330), "complete_many": (11, 330)}  # blocks, bytes of WAL
 
 FILL = """
@@ -115,21 +115,21 @@ def calls(api, wid):
     return found
 
 
-def batch_cost(api, wid):
+def bulk_cost(api, wid):
     """(blocks, bytes of WAL) a job of a claim and of a settle of 1,000; undone."""
     found = {}
     with api.connection.transaction(force_rollback=True):
         for name in ("claim", "complete_many"):
-            call = f"pawl.claim('{wid}', {BATCH})"
+            call = f"pawl.claim('{wid}', {BULK})"
             if name == "complete_many":
-                rows = api.claim(wid, BATCH)
+                rows = api.claim(wid, BULK)
                 jobs, fences = [row.job for row in rows], [row.fence for row in rows]
                 call = f"pawl.complete_many(ARRAY{jobs}::bigint[], ARRAY{fences}::bigint[])"
             row = api.one(f"EXPLAIN (ANALYZE, BUFFERS, WAL, FORMAT JSON) SELECT * FROM {call}")
             plan = row[0]["Plan"]
-            assert plan["Actual Rows"] == BATCH and plan.get("WAL FPI", 0) == 0
+            assert plan["Actual Rows"] == BULK and plan.get("WAL FPI", 0) == 0
             read = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
-            found[name] = (read / BATCH, plan["WAL Bytes"] / BATCH)
+            found[name] = (read / BULK, plan["WAL Bytes"] / BULK)
     return found
 
 
@@ -161,7 +161,7 @@ def test_each_function_reads_little(crowd, statistics):
 
 
 @pytest.mark.parametrize("statistics", ["cold", "fresh"])
-def test_a_job_of_a_batch_costs_little(crowd, statistics):
+def test_a_job_of_a_bulk_call_costs_little(crowd, statistics):
     """A claim or a settle of many jobs reads and writes a bounded amount for each of them.
 
     Red on: a lookup of each description (3 blocks more), and on a settle that locks and
@@ -171,8 +171,8 @@ def test_a_job_of_a_batch_costs_little(crowd, statistics):
     wid = api.one("SELECT id FROM pawl.workers LIMIT 1")
     if statistics == "fresh":
         api.connection.execute("ANALYZE")
-    batch_cost(api, wid)  # the first fills the session's caches of the catalogue
-    found = batch_cost(api, wid)
+    bulk_cost(api, wid)  # the first fills the session's caches of the catalogue
+    found = bulk_cost(api, wid)
     print(found)
     for name, (blocks_read, bytes_written) in found.items():
         assert blocks_read <= A_JOB[name][0] and bytes_written <= A_JOB[name][1], (name, found)
