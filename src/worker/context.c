@@ -190,7 +190,6 @@ conclude_fail(pawl_context *context, work *w, bool final)
 	else if (w->error == NULL)
 		work_fail(w, final, "handler failed without a message");
 	work_conclude(w, WORK_FAIL);
-	log_queue_hurry(&context->worker->log);
 }
 
 static void
@@ -219,6 +218,8 @@ conclude(pawl_context *context, work *w, pawl_verdict verdict)
 			work_fail(w, false, "handler answered an unknown verdict %d",
 			          (int) verdict);
 	}
+	if (w->verb == WORK_FAIL) /* whose lines say why */
+		log_queue_hurry(&context->worker->log);
 	counters_free(&w->counters);
 }
 
