@@ -6,6 +6,7 @@ and its error is logged, which cannot be stored either; a log that lives in a co
 job's row, so that whoever logs waits for whoever counts; lines lost by who writes last.
 """
 
+import contextlib
 import json
 import os
 import threading
@@ -13,7 +14,7 @@ import time
 
 import psycopg
 import pytest
-from harness.fleet import Fleet
+from harness.fleet import Fleet, seeded
 from harness.ledger import write_script
 from harness.paths import BUILD, REPO
 from harness.program import Worker, run_pawl
@@ -258,30 +259,57 @@ while :; do sleep 0.05; done""")
     assert api.state(job) == "ready"
 
 
-@pytest.mark.kill
-def test_a_killed_worker_loses_the_last_moment(db, api, tmp_path):
-    """kill -9: what was said more than a second before is there, without a gap (1.7); and
-    what the machine kept everybody waiting."""
-    said = tmp_path / "said"
-    script = write_script(tmp_path, "talk", f"""
-import time
-with open({str(said)!r}, "w", buffering=1) as file:
+TALK = """
+import os, time
+with open(os.path.join({said!r}, os.environ["PAWL_JOB"]), "w", buffering=1) as file:
     for n in range(1, 100000):
         print(n, flush=True)
         print(time.time(), file=file)
-        time.sleep({TALK_S})
-""", PYTHON)
-    job = api.push("work")
-    with Worker(db, *FAST, handlers={"work": script}) as worker, Strain(db) as strain:
-        enough = (1.5 + MOST_S) / TALK_S
-        wait_until(lambda: len(messages(db, job)) > enough, 60, worker.log)
-        at = time.time()
-        worker.kill()
-    stored = [int(line) for line in messages(db, job)]
-    assert stored == list(range(1, len(stored) + 1))
-    late_s = 1 + strain.during(at - 1 - MOST_S, at)
-    early = [t for t in said.read_text().split() if float(t) < at - late_s]
-    assert len(stored) >= len(early) > 0
+        time.sleep({pause})
+"""
+TOGETHER = 10  # workers, of which each is killed
+
+
+def said_in(path):
+    """When each line was said, of those of a handler."""
+    return [float(at) for at in path.read_text().split()] if path.exists() else []
+
+
+@pytest.mark.kill
+def test_killed_workers_lose_the_last_moment(db, api, tmp_path):
+    """kill -9 at twenty seeded random moments, while lines are said: what was said more than
+    a second before is there, without a gap (1.7); and what the machine kept everybody
+    waiting, for which the last ten speak long enough."""
+    dice = seeded("logs")
+    script = write_script(tmp_path, "talk", TALK.format(said=str(tmp_path), pause=TALK_S), PYTHON)
+    killed = {}  # job: when
+    with Strain(db) as strain:
+        for speak_s in (1.2, 1.2 + MOST_S):
+            with contextlib.ExitStack() as started:
+                workers = {}
+                for n in range(TOGETHER):  # each has a job, in a queue of its own
+                    queue = f"q{len(killed) + n}"
+                    workers[api.push("work", queue=queue)] = started.enter_context(
+                        Worker(db, *FAST, "-q", queue, handlers={"work": script}))
+                for job in dice.sample(sorted(workers), TOGETHER):
+                    wait_until(lambda said=tmp_path / str(job), enough=speak_s:
+                               time.time() - min(said_in(said), default=time.time()) > enough,
+                               60, workers[job].log)
+                    moment = time.monotonic() + dice.random() * 0.2
+                    wait_until(lambda then=moment: time.monotonic() >= then, 5, "the moment")
+                    killed[job] = time.time()
+                    workers[job].kill()
+    lost, early = [], []
+    for job, at in killed.items():
+        stored = [int(line) for line in messages(db, job)]
+        assert stored == list(range(1, len(stored) + 1))
+        late_s = 1 + strain.during(at - 1 - MOST_S, at)
+        said = said_in(tmp_path / str(job))
+        early.append(sum(then < at - late_s for then in said))
+        assert len(stored) >= early[-1], (job, late_s)
+        lost += [at - then for then in said[len(stored):]]
+    print(f"{len(killed)} killed; the oldest line that was lost, {max(lost, default=0):.3f} s")
+    assert len(killed) == 2 * TOGETHER and min(early[TOGETHER:]) > 0 and len(lost) > 0
 
 
 # -- one row for all ---------------------------------------------------------------------------
