@@ -27,6 +27,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 VARIABLES = {"host": "PGHOST", "port": "PGPORT", "dbname": "PGDATABASE",
              "user": "PGUSER"}
 CONFLICTS = {"deadlocks": "deadlock detected", "lock_timeouts": "due to lock timeout"}
+IDLERS = {"sessions that were idle in a transaction": "idle-in-transaction timeout"}
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 POLL_S = 0.02  # between two looks at a condition; longer after a look that took long
 START_S = 120  # initdb and the schema, on a slow disk
@@ -177,12 +178,16 @@ class Demo:
 
     def conflicts(self):
         """Deadlocks and lock timeouts in the server's log: none, or a Failure."""
+        self.check_log(CONFLICTS)
+        return dict.fromkeys(CONFLICTS, 0)
+
+    def check_log(self, mishaps):
+        """A Failure if the server's log tells of one of them."""
         path = self.directory / "postgresql" / "log"
         log = path.read_text(encoding="utf-8", errors="replace")
-        for name, words in CONFLICTS.items():
+        for name, words in mishaps.items():
             if words in log:
                 raise Failure(f"the server's log has {log.count(words)} {name}")
-        return dict.fromkeys(CONFLICTS, 0)
 
     # -- what is told ----------------------------------------------------------------
 

@@ -160,15 +160,16 @@ class Fleet:
                 "SELECT id, state, error FROM pawl.jobs WHERE id = %s", [bad]).fetchone()))
         return done
 
-    def table(self, rows, loss=None):
+    def table(self, rows, *losses):
         """Columns and rows for show_table: a line for each worker."""
-        lines = [self.line(worker, rows, loss) for worker in self.workers]
+        lines = [self.line(worker, rows, losses) for worker in self.workers]
         return ["worker", "jobs", "succeeded", "taken over", "rate"], lines
 
-    def line(self, worker, rows, loss):
+    def line(self, worker, rows, losses):
         own = [row for row in rows if row.worker in worker.ids]
-        taken_over = [row for row in own if loss is not None and row.id in loss.jobs]
-        unfinished = len(loss.jobs) if loss is not None and worker is loss.worker else 0
+        lost = set().union(*(loss.jobs for loss in losses))
+        taken_over = [row for row in own if row.id in lost]
+        unfinished = sum(len(loss.jobs) for loss in losses if worker is loss.worker)
         seconds = 0
         if own:
             began = min(row.started_at for row in own)
