@@ -56,9 +56,8 @@ def test_what_was_prepared_is_replaced(db, api):
     with Worker(db, "-j", "1", "--poll", "100ms", handlers={"k": "true"}) as worker:
         worked(api, worker, 3)
         source = api.one("SELECT pg_get_functiondef('pawl.claim_few'::regproc)")
-        for old in ("stage text", "NULL::timestamptz, NULL::bigint, NULL::text"):
-            assert old in source
-            source = source.replace(old, old.replace("text", "varchar"))
+        assert "stage text" in source
+        source = source.replace("stage text", "stage varchar")
         with api.connection.transaction():
             api.connection.execute("DROP FUNCTION pawl.claim_few")
             api.connection.execute(source)

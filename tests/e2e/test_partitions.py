@@ -152,6 +152,7 @@ def test_a_result_of_a_batch_locks_one_partition(db, api):
         db.execute("SELECT pawl.push('k', batch => %s)", [batch])
         (row,) = api.claim(wid, 1)
         with db.connect() as connection, connection.transaction():
+            connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
             connection.execute("SELECT pawl.complete(%s, %s)", [row.job, row.fence])
             locked += [count for (count,) in connection.execute(JOB_PARTITIONS_LOCKED)]
     assert locked[0] == 1 and locked[1] > 100
