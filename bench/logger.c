@@ -1,7 +1,8 @@
 /*
  * logger.c - a worker whose handler talks
  *
- *	logger RATE LINES	log so many lines of a job, RATE in a second, or until stdin ends
+ *	logger RATE LINES	log so many lines of a job, RATE in a second, or until stdin ends;
+ *						after a 0 on stdin it is silent, until a 1
  *
  * Works on jobs of kind "talk" in queue "talk" until none is ready.  The last line on
  * stdout says how many lines were logged, and the seconds from the first one to the
@@ -28,6 +29,7 @@ typedef struct logger
 	int64_t most;
 	int64_t logged;
 	int64_t first_ns;
+	atomic_bool silent;
 	atomic_bool ended;
 } logger;
 
@@ -56,13 +58,21 @@ handle(pawl_context *context, const pawl_job *job, void *closure)
 {
 	logger *self = closure;
 	int64_t next_ns = now_ns();
+	int64_t since_ns = next_ns; /* the pace: RATE from then on, */
+	int64_t before = 0;         /* after so many */
 
 	(void) job;
 	self->first_ns = next_ns;
 	while (self->logged < self->most && !atomic_load(&self->ended))
 	{
-		int64_t due = self->rate * (now_ns() - self->first_ns) / NS_PER_S;
+		int64_t due;
 
+		if (atomic_load(&self->silent))
+		{
+			since_ns = now_ns();
+			before = self->logged;
+		}
+		due = before + self->rate * (now_ns() - since_ns) / NS_PER_S;
 		while (self->logged < due && self->logged < self->most)
 			log_line(context, self->logged++);
 		next_ns += TURN_NS;
@@ -72,13 +82,13 @@ handle(pawl_context *context, const pawl_job *job, void *closure)
 }
 
 static void *
-wait_for_end(void *argument)
+heed_stdin(void *argument)
 {
 	logger *self = argument;
-	char byte;
+	int byte;
 
-	while (fread(&byte, 1, 1, stdin) == 1)
-		;
+	while ((byte = getchar()) != EOF)
+		atomic_store(&self->silent, byte == '0');
 	atomic_store(&self->ended, true);
 	return NULL;
 }
@@ -96,7 +106,7 @@ run(logger *self)
 	options.once = true;
 	options.queues = queues;
 	options.notice = tell;
-	if (pthread_create(&thread, NULL, wait_for_end, self) != 0)
+	if (pthread_create(&thread, NULL, heed_stdin, self) != 0)
 		abort();
 	pthread_detach(thread);
 	if (pawl_worker_new(&options, &worker, &error) != PAWL_OK)

@@ -185,7 +185,8 @@ SECTIONS = [
     ("Programs as handlers", "The same program, as often, as many at a time.",
      [("exec handlers", "{:,} runs")], []),
     ("Logs", "Lines of 80 bytes from one handler: how many a second are stored when 120,000"
-     " are offered, what a line costs, and a drain beside 20,000 lines a second.",
+     " are offered, what a line costs, and a drain by one worker, in parts beside 20,000 lines"
+     " a second and parts without, in turns.",
      [("log lines", "{:,} lines"), ("log lines: WAL", "{:,} lines"),
       ("log lines: CPU", "{:,} lines"), ("drain beside log lines", "{:,} jobs"),
       ("drain without log lines", "{:,} jobs")], []),

@@ -2,18 +2,23 @@
 
 A worker with one handler that logs at a given rate, lines of 80 bytes. Alone: faster
 than the target; what counts are the lines in the table, not those that the worker could
-not keep up with and dropped. Beside a drain: the drains take turns, one with a handler
-that logs during all of it, one without.
+not keep up with and dropped. Beside a drain: by one worker, in parts of about a second, with
+a handler that logs and silent in turns, for the machine is not as fast from one minute to
+the next.
 """
+
+import time
 
 from .paths import WORK
 from .process import Program
+from .slices import last_answer, wait_for
 from .throughput import sum_to
 from .turn import Bench, Turn, metered
 
 ALONE = 120_000   # lines a second that are offered
 BESIDE = 20_000
 ENDLESS = 1_000_000_000
+PARTS = 12        # of a drain
 
 
 def start(turn: Turn, rate: int, lines: int) -> Program:
@@ -46,28 +51,44 @@ def alone(bench: Bench, system, lines: int) -> None:
 
 
 def beside_drain(bench: Bench, system, jobs: int) -> None:
+    """jobs: of each part."""
+    half = jobs * PARTS // 2
     for repetition in range(1, bench.repetitions + 1):
-        for logging in (True, False) if repetition % 2 else (False, True):
-            drain(bench, system, jobs, repetition, logging)
+        with bench.turn(system) as turn:
+            with turn.pusher() as pusher:
+                pusher.ask(f"push {jobs * (PARTS + 1)} 0")
+                pusher.finish()
+            bench.cluster.checkpoint()
+            seconds, told = drain(turn, jobs, repetition % 2)
+            told["lines_a_second"] = round(stored(turn) / seconds[True])
+        for logging, name in ((True, "drain beside log lines"),
+                              (False, "drain without log lines")):
+            bench.add(name, system.name, half, repetition, half / seconds[logging], "jobs/s",
+                      parts=PARTS // 2, **(told if logging else {}))
 
 
-def drain(bench: Bench, system, jobs: int, repetition: int, logging: bool) -> None:
-    with bench.turn(system) as turn:
-        with turn.pusher() as pusher:
-            pusher.ask(f"push {jobs} 0")
-            pusher.finish()
-        bench.cluster.checkpoint()
-        logger = start(turn, BESIDE, ENDLESS) if logging else None
-        with turn.worker(system.once(jobs)) as worker:
-            answer = worker.answer()
-            worker.finish()
-        told = {}
-        if logger is not None:
-            with logger:
-                logger.finish()
-                told = logger.answer()
-            told["lines_a_second"] = round(stored(turn) / told["seconds"])
-        turn.check(answer, jobs, sum_to(jobs), before=int(logging))
-    name = "drain beside log lines" if logging else "drain without log lines"
-    bench.add(name, system.name, jobs, repetition, jobs / answer["seconds"], "jobs/s",
-              **told)
+def drain(turn: Turn, jobs: int, first: int) -> tuple:
+    """{with lines: seconds}, what the logger says; one part before these is the worker's
+    start."""
+    seconds = {True: 0.0, False: 0.0}
+    with start(turn, BESIDE, ENDLESS) as logger, \
+            turn.worker(turn.system.steady(jobs)) as worker:
+        heed(logger, False)
+        wait_for(worker, jobs)
+        for part in range(PARTS):
+            logging = part % 2 == first
+            began = time.monotonic()
+            heed(logger, logging)
+            wait_for(worker, jobs * (part + 2))
+            seconds[logging] += time.monotonic() - began
+        logger.finish()
+        told = logger.answer()
+        turn.wait_until_empty()
+        answer = last_answer(worker)
+    turn.check(answer, jobs * (PARTS + 1), sum_to(jobs * (PARTS + 1)), before=1)
+    return seconds, told
+
+
+def heed(logger: Program, logging: bool) -> None:
+    logger.child.stdin.write("01"[logging])
+    logger.child.stdin.flush()

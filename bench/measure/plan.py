@@ -26,7 +26,7 @@ class Sizes:
     idle_s: int
     handlers: int
     lines: int           # of logs
-    beside_lines: int    # jobs of a drain beside logs
+    beside_lines: int    # jobs of each part of a drain beside logs
     results: int         # into one batch; divided by 64
     groups: int          # with one job each
     defaults: int        # jobs, for a peer's default configuration
@@ -36,16 +36,16 @@ class Sizes:
 FULL = Sizes(repetitions=3, small=200_000, large=1_000_000, huge=10_000_000,
              beside=1_000_000, slice_jobs=50_000, slice_count=20, writer_s=60, single_s=2,
              latency_s=10, idle_s=6, handlers=10_000, lines=1_000_000,
-             beside_lines=600_000, results=9_600, groups=100_000, defaults=10_000,
+             beside_lines=80_000, results=9_600, groups=100_000, defaults=10_000,
              slow_defaults=5)
 QUICK = Sizes(repetitions=1, small=50_000, large=200_000, huge=400_000,
               beside=50_000, slice_jobs=20_000, slice_count=5, writer_s=5, single_s=1,
-              latency_s=3, idle_s=4, handlers=1_000, lines=200_000, beside_lines=200_000,
+              latency_s=3, idle_s=4, handlers=1_000, lines=200_000, beside_lines=20_000,
               results=3_200, groups=20_000, defaults=1_000, slow_defaults=3)
 # For the harness itself: whether it works, whatever the figures.
 TINY = Sizes(repetitions=1, small=2_000, large=3_000, huge=5_000, beside=1_000,
              slice_jobs=1_000, slice_count=3, writer_s=1, single_s=1, latency_s=1,
-             idle_s=1, handlers=20, lines=2_000, beside_lines=3_000, results=128, groups=600,
+             idle_s=1, handlers=20, lines=2_000, beside_lines=1_000, results=128, groups=600,
              defaults=50, slow_defaults=2)
 
 

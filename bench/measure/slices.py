@@ -74,12 +74,18 @@ def run(turn: Turn, size: int, going) -> tuple:
         pusher.finish()
         if turn.system.name == "pawl":
             turn.wait_until_empty()        # the writer's job may be the last
-        worker.child.stdin.close()
-        answer = worker.answer()
-        while "sum" not in answer:
-            answer = worker.answer()
-        worker.finish()
+        answer = last_answer(worker)
     return slices_done, answer
+
+
+def last_answer(worker: Program) -> dict:
+    """Ends a steady worker."""
+    worker.child.stdin.close()
+    answer = worker.answer()
+    while "sum" not in answer:
+        answer = worker.answer()
+    worker.finish()
+    return answer
 
 
 def wait_for(worker: Program, handled: int) -> None:
